@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A buffer: memory of one kind, its size, and the order in which translations
+ * and memory may go away.
+ *
+ * Whoever asks which frame lies at an offset holds faultmap_srcu from the
+ * question until the answer is used up: until the page is referenced and
+ * locked, the translations are installed, or the bytes are copied. RESIZE and
+ * REVOKE change what will be answered, wait for those who asked before, zap the
+ * translations, and only then let memory go. Readers write no cache line that
+ * is shared between CPUs.
+ */
+#include <linux/mount.h>
+#include <linux/pagemap.h>
+#include <linux/pseudo_fs.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "faultmap.h"
+#include "trace.h"
+
+#define FAULTMAP_MAGIC	0x666d6170
+
+DEFINE_SRCU(faultmap_srcu);
+
+static int faultmap_init_fs_context(struct fs_context *fc)
+{
+	return init_pseudo(fc, FAULTMAP_MAGIC) ? 0 : -ENOMEM;
+}
+
+/* No owner: it would keep the module loaded for as long as it is mounted. */
+static struct file_system_type faultmap_fs_type = {
+	.name			= "faultmap",
+	.init_fs_context	= faultmap_init_fs_context,
+	.kill_sb		= kill_anon_super,
+};
+
+static struct vfsmount *faultmap_mnt;
+
+/**
+ * faultmap_buffer_init() - mount the file system of the buffers' inodes
+ *
+ * Return: 0 or a negative errno.
+ */
+int faultmap_buffer_init(void)
+{
+	faultmap_mnt = kern_mount(&faultmap_fs_type);
+	return PTR_ERR_OR_ZERO(faultmap_mnt);
+}
+
+/**
+ * faultmap_buffer_exit() - undo faultmap_buffer_init(), when no buffer is left
+ */
+void faultmap_buffer_exit(void)
+{
+	kern_unmount(faultmap_mnt);
+}
+
+/**
+ * faultmap_check_bytes() - tell whether a buffer may have a size
+ * @bytes: the size
+ *
+ * Return: 0, -EINVAL for zero or no multiple of the page size, -EFBIG.
+ */
+int faultmap_check_bytes(u64 bytes)
+{
+	if (!bytes || !PAGE_ALIGNED(bytes))
+		return -EINVAL;
+	if (bytes > MAX_LFS_FILESIZE)
+		return -EFBIG;
+	return 0;
+}
+
+static void faultmap_set_size(struct faultmap_buffer *buf, unsigned long npages)
+{
+	/* Pairs with faultmap_resolve_any(): @addr is that long by now. */
+	smp_store_release(&buf->npages, npages);
+	i_size_write(buf->inode, (loff_t)npages << PAGE_SHIFT);
+}
+
+/**
+ * faultmap_buffer_create() - make a buffer, still without memory
+ * @memory: the kind of memory
+ * @npages: size in pages, not zero
+ * @order: largest block order to ask for
+ *
+ * Return: the buffer with one reference, for faultmap_buffer_put(), or an
+ * ERR_PTR.
+ */
+struct faultmap_buffer *faultmap_buffer_create(const struct faultmap_memory *memory,
+					       unsigned long npages,
+					       unsigned int order)
+{
+	struct faultmap_buffer *buf;
+	struct inode *inode;
+
+	buf = kzalloc(sizeof(*buf), GFP_KERNEL_ACCOUNT);
+	if (!buf)
+		return ERR_PTR(-ENOMEM);
+	inode = alloc_anon_inode(faultmap_mnt->mnt_sb);
+	if (IS_ERR(inode)) {
+		kfree(buf);
+		return ERR_CAST(inode);
+	}
+
+	kref_init(&buf->ref);
+	mutex_init(&buf->alloc_lock);
+	spin_lock_init(&buf->unsettled_lock);
+	INIT_LIST_HEAD(&buf->unsettled);
+	buf->inode = inode;
+	buf->memory = memory;
+	buf->order = order;
+	faultmap_set_size(buf, npages);
+	return buf;
+}
+
+/*
+ * Frees, from the end, the blocks that begin at or after page @from. Returns how
+ * many pages are left: a block that reaches across @from stays whole.
+ */
+static unsigned long faultmap_free_blocks(const struct faultmap_memory *memory,
+					  void **addr, unsigned long from,
+					  unsigned long to)
+{
+	unsigned long i;
+
+	for (i = to; i-- > from; ) {
+		if (!memory->starts_block(addr, i))
+			continue;
+		memory->free(addr[i]);
+		to = i;
+		cond_resched();
+	}
+	return to;
+}
+
+static void faultmap_buffer_release(struct kref *ref)
+{
+	struct faultmap_buffer *buf =
+		container_of(ref, struct faultmap_buffer, ref);
+
+	faultmap_free_blocks(buf->memory, buf->addr, 0, buf->allocated);
+	kvfree(buf->addr);
+	iput(buf->inode);
+	kfree(buf);
+}
+
+/**
+ * faultmap_buffer_get() - take a reference to a buffer
+ * @buf: the buffer
+ */
+void faultmap_buffer_get(struct faultmap_buffer *buf)
+{
+	kref_get(&buf->ref);
+}
+
+/**
+ * faultmap_buffer_put() - drop a reference to a buffer
+ * @buf: the buffer; the last reference frees its memory
+ *
+ * Every mapping holds its file and so a reference: nothing can be mapped when
+ * the last one goes.
+ */
+void faultmap_buffer_put(struct faultmap_buffer *buf)
+{
+	kref_put(&buf->ref, faultmap_buffer_release);
+}
+
+static long faultmap_alloc_blocks(struct faultmap_buffer *buf, void **addr,
+				  unsigned long from, unsigned long to)
+{
+	const struct faultmap_memory *memory = buf->memory;
+	unsigned long n = from;
+	long got;
+
+	while (n < to) {
+		got = fatal_signal_pending(current) ? -EINTR :
+			memory->alloc(addr + n, min(to - n, memory->max_block),
+				      buf->order);
+		if (got < 0) {
+			faultmap_free_blocks(memory, addr, from, n);
+			return got;
+		}
+		n += got;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Gives the buffer memory for @npages pages; alloc_lock is held. */
+static int faultmap_allocate(struct faultmap_buffer *buf, unsigned long npages)
+{
+	void **addr, **old = buf->addr;
+	int ret;
+
+	if (npages > totalram_pages())
+		return -ENOMEM;
+	addr = kvmalloc_array(npages, sizeof(*addr),
+			      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!addr)
+		return -ENOMEM;
+	if (old)
+		memcpy(addr, old, buf->allocated * sizeof(*addr));
+	ret = faultmap_alloc_blocks(buf, addr, buf->allocated, npages);
+	if (ret) {
+		kvfree(addr);
+		return ret;
+	}
+
+	/* Pairs with the address dependency in faultmap_resolve_any(). */
+	smp_store_release(&buf->addr, addr);
+	buf->allocated = npages;
+	if (old) {
+		synchronize_srcu(&faultmap_srcu);
+		kvfree(old);
+	}
+	return 0;
+}
+
+/**
+ * faultmap_buffer_populate() - see that a buffer has its memory
+ * @buf: the buffer
+ *
+ * Context: may sleep; may be called under the mmap_lock.
+ * Return: 0, -ENOMEM, or -EINTR when the caller is being killed.
+ */
+int faultmap_buffer_populate(struct faultmap_buffer *buf)
+{
+	int ret = 0;
+
+	if (READ_ONCE(buf->addr))
+		return 0;
+	if (mutex_lock_killable(&buf->alloc_lock))
+		return -EINTR;
+	if (!buf->addr)
+		ret = faultmap_allocate(buf, buf->npages);
+	mutex_unlock(&buf->alloc_lock);
+	return ret;
+}
+
+static unsigned long faultmap_pfn(const struct faultmap_buffer *buf, void **addr,
+				  unsigned long index)
+{
+	return page_to_pfn(buf->memory->to_page(addr[index]));
+}
+
+static unsigned long faultmap_resolve_any(const struct faultmap_buffer *buf,
+					  pgoff_t pgoff, unsigned long max,
+					  unsigned long *pfn)
+{
+	unsigned long npages = smp_load_acquire(&buf->npages);
+	void **addr = READ_ONCE(buf->addr);
+	unsigned long run = 1;
+
+	if (pgoff >= npages || !addr)
+		return 0;
+	max = min(max, npages - pgoff);
+	*pfn = faultmap_pfn(buf, addr, pgoff);
+	while (run < max && faultmap_pfn(buf, addr, pgoff + run) == *pfn + run)
+		run++;
+	return run;
+}
+
+/**
+ * faultmap_resolve() - the one question asked of memory: what lies at an offset
+ * @file: the file through which it is asked
+ * @pgoff: offset into the buffer in pages
+ * @max: how many pages are of interest, at least 1
+ * @pfn: where the page frame number at @pgoff goes
+ *
+ * Context: faultmap_srcu is held, and for as long as the answer is used.
+ * Return: how many pages from @pgoff on, at most @max, lie in consecutive
+ * frames; 0 if @pgoff is beyond the buffer or the file is revoked.
+ */
+unsigned long faultmap_resolve(const struct faultmap_file *file, pgoff_t pgoff,
+			       unsigned long max, unsigned long *pfn)
+{
+	if (faultmap_revoked(file))
+		return 0;
+	return faultmap_resolve_any(file->view->buffer, pgoff, max, pfn);
+}
+
+/**
+ * faultmap_buffer_extents() - count the contiguous pieces of a buffer
+ * @buf: the buffer
+ *
+ * Return: the number of pieces; 0 if there is no memory yet.
+ */
+unsigned long faultmap_buffer_extents(struct faultmap_buffer *buf)
+{
+	unsigned long run, pfn, extents = 0;
+	pgoff_t pgoff = 0;
+	int idx;
+
+	idx = srcu_read_lock(&faultmap_srcu);
+	while ((run = faultmap_resolve_any(buf, pgoff, ULONG_MAX, &pfn))) {
+		pgoff += run;
+		extents++;
+		cond_resched();
+	}
+	srcu_read_unlock(&faultmap_srcu, idx);
+	return extents;
+}
+
+/* A fault that was answered before the bounds changed holds its page's lock. */
+static void faultmap_wait_faults(struct faultmap_buffer *buf, pgoff_t from)
+{
+	pgoff_t i;
+
+	for (i = from; i < buf->allocated; i++) {
+		struct page *page = buf->memory->to_page(buf->addr[i]);
+
+		lock_page(page);
+		unlock_page(page);
+		cond_resched();
+	}
+}
+
+/*
+ * Removes every translation from page @from on, in every process. The caller has
+ * seen to it that no new one will be made, and holds the inode lock.
+ */
+static void faultmap_zap(struct faultmap_view *view, pgoff_t from)
+{
+	struct faultmap_buffer *buf = view->buffer;
+
+	synchronize_srcu(&faultmap_srcu);
+	faultmap_wait_faults(buf, from);
+	faultmap_settle_mappings(buf);
+	unmap_mapping_range(buf->inode->i_mapping, (loff_t)from << PAGE_SHIFT,
+			    0, 1);
+	faultmap_count(view, FM_ZAPS, 1);
+	trace_faultmap_zap(view, from);
+}
+
+static void faultmap_shrink(struct faultmap_view *view, unsigned long npages)
+{
+	struct faultmap_buffer *buf = view->buffer;
+
+	/* The first allocation may be going on, for the size it found. */
+	mutex_lock(&buf->alloc_lock);
+	faultmap_set_size(buf, npages);
+	mutex_unlock(&buf->alloc_lock);
+	if (!buf->addr)
+		return;
+
+	faultmap_zap(view, npages);
+	mutex_lock(&buf->alloc_lock);
+	buf->allocated = faultmap_free_blocks(buf->memory, buf->addr, npages,
+					      buf->allocated);
+	mutex_unlock(&buf->alloc_lock);
+}
+
+/* What an earlier shrink left of a block must not show again. */
+static void faultmap_clear_tail(struct faultmap_buffer *buf)
+{
+	unsigned long i;
+
+	for (i = buf->npages; i < buf->allocated; i++)
+		clear_page(buf->addr[i]);
+}
+
+static int faultmap_grow(struct faultmap_buffer *buf, unsigned long npages)
+{
+	int ret = 0;
+
+	if (mutex_lock_killable(&buf->alloc_lock))
+		return -EINTR;
+	if (buf->addr && npages > buf->allocated)
+		ret = faultmap_allocate(buf, npages);
+	if (!ret) {
+		if (buf->addr)
+			faultmap_clear_tail(buf);
+		faultmap_set_size(buf, npages);
+	}
+	mutex_unlock(&buf->alloc_lock);
+	return ret;
+}
+
+/**
+ * faultmap_buffer_resize() - change the size of a buffer
+ * @file: a file of the buffer
+ * @npages: the new size in pages, not zero
+ *
+ * Context: may sleep; no mmap_lock may be held.
+ * Return: 0, -ENODEV if the file is revoked, -ENOMEM, -EINTR. On failure the
+ * buffer is as before.
+ */
+int faultmap_buffer_resize(struct faultmap_file *file, unsigned long npages)
+{
+	struct faultmap_buffer *buf = file->view->buffer;
+	int ret = 0;
+
+	if (down_write_killable(&buf->inode->i_rwsem))
+		return -EINTR;
+	if (faultmap_revoked(file))
+		ret = -ENODEV;
+	else if (npages < buf->npages)
+		faultmap_shrink(file->view, npages);
+	else
+		ret = faultmap_grow(buf, npages);
+	inode_unlock(buf->inode);
+	return ret;
+}
+
+/**
+ * faultmap_buffer_revoke() - cut off all files and mappings there are
+ * @file: a file of the buffer
+ *
+ * Context: may sleep; no mmap_lock may be held.
+ * Return: 0, -ENODEV if the file is revoked already, -EINTR.
+ */
+int faultmap_buffer_revoke(struct faultmap_file *file)
+{
+	struct faultmap_buffer *buf = file->view->buffer;
+	int ret = 0;
+
+	if (down_write_killable(&buf->inode->i_rwsem))
+		return -EINTR;
+	if (faultmap_revoked(file)) {
+		ret = -ENODEV;
+	} else {
+		WRITE_ONCE(buf->generation, buf->generation + 1);
+		faultmap_zap(file->view, 0);
+	}
+	inode_unlock(buf->inode);
+	return ret;
+}

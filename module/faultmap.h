@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * faultmap: what its parts know of each other.
+ *
+ * A buffer is kernel memory with an inode. A view is a buffer together with the
+ * strategy by which it is mapped, and the counters of that. A file is one open
+ * description of a view: a node's, or the one that FAULTMAP_CREATE returns.
+ */
+#ifndef _FAULTMAP_H
+#define _FAULTMAP_H
+
+#include <linux/fs.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/spinlock.h>
+#include <linux/srcu.h>
+
+#include "compat.h"
+#include "faultmap_uapi.h"
+
+struct seq_file;
+
+/**
+ * struct faultmap_memory - a kind of memory
+ * @name: as in the name of a node
+ * @id: its number for user space
+ * @has_order: the order of a block can be chosen
+ * @max_block: the most pages that one call of @alloc may be asked for
+ * @alloc: allocates a block of at most @pages pages, zeroed and charged to the
+ *	caller's memory cgroup, each page with a reference of its own; stores the
+ *	kernel address of each page and returns how many there are, or -ENOMEM
+ * @free: frees the block that begins at an address
+ * @starts_block: tells whether @free takes the address of page @index
+ * @to_page: the page behind a kernel address of this kind
+ */
+struct faultmap_memory {
+	const char *name;
+	enum faultmap_memory_id id;
+	bool has_order;
+	unsigned long max_block;
+	long (*alloc)(void **addr, unsigned long pages, unsigned int order);
+	void (*free)(void *addr);
+	bool (*starts_block)(void *const *addr, unsigned long index);
+	struct page *(*to_page)(const void *addr);
+};
+
+/**
+ * struct faultmap_buffer - kernel memory that can be mapped
+ * @ref: held by each view
+ * @inode: the one address space of all mappings of the buffer, whatever file
+ *	they were made through; its i_rwsem serialises RESIZE and REVOKE, and is
+ *	never taken under an mmap_lock
+ * @memory: the kind of memory
+ * @order: largest block order to ask for
+ * @alloc_lock: guards the first allocation and every change of @addr; taken
+ *	under an mmap_lock, so nobody may wait for one while holding it
+ * @addr: kernel address of each page, NULL until the first use; readers hold
+ *	faultmap_srcu
+ * @npages: size in pages; what lies beyond is out of reach for new translations
+ * @allocated: pages with memory, at least @npages once there is any
+ * @generation: counts the revocations; a file of an older one is dead
+ * @unsettled_lock: guards @unsettled
+ * @unsettled: eager mappings that may not yet be in the inode's i_mmap tree
+ */
+struct faultmap_buffer {
+	struct kref ref;
+	struct inode *inode;
+	const struct faultmap_memory *memory;
+	unsigned int order;
+	struct mutex alloc_lock;
+	void **addr;
+	unsigned long npages;
+	unsigned long allocated;
+	unsigned int generation;
+	spinlock_t unsettled_lock;
+	struct list_head unsettled;
+};
+
+struct faultmap_file;
+
+/**
+ * struct faultmap_strategy - a way to map a buffer
+ * @name: as in the name of a node
+ * @id: its number for user space
+ * @cow: private (copy-on-write) mappings come out right
+ * @vm_ops: for every mapping
+ * @mmap: what is to be done at mmap(2), or NULL; called with the mmap_lock held
+ *	for writing on a VMA that lies inside the buffer
+ */
+struct faultmap_strategy {
+	const char *name;
+	enum faultmap_strategy_id id;
+	bool cow;
+	const struct vm_operations_struct *vm_ops;
+	int (*mmap)(struct faultmap_file *file, struct vm_area_struct *vma);
+};
+
+/* The counters, in the order of struct faultmap_stats. */
+enum faultmap_counter {
+	FM_READ_FAULTS,
+	FM_WRITE_FAULTS,
+	FM_PAGES_INSTALLED,
+	FM_SIGBUS,
+	FM_MMAPS,
+	FM_OPENS,
+	FM_CLOSES,
+	FM_MOVES,
+	FM_ZAPS,
+	FM_NR_COUNTERS,
+};
+
+struct faultmap_counters {
+	unsigned long count[FM_NR_COUNTERS];
+};
+
+/**
+ * struct faultmap_view - a buffer under a strategy, with its counters
+ * @ref: held by the node, and by each file
+ * @buffer: the memory
+ * @strategy: how it is mapped
+ * @private: made by FAULTMAP_CREATE
+ * @id: tells views apart in trace events
+ * @counters: a set for each CPU, only ever incremented
+ * @base_lock: guards @base
+ * @base: what the counters were at the last reset
+ * @debugfs: the file that shows the counters
+ */
+struct faultmap_view {
+	struct kref ref;
+	struct faultmap_buffer *buffer;
+	const struct faultmap_strategy *strategy;
+	bool private;
+	unsigned int id;
+	struct faultmap_counters __percpu *counters;
+	spinlock_t base_lock;
+	struct faultmap_stats base;
+	struct dentry *debugfs;
+};
+
+/**
+ * struct faultmap_file - an open description of a view
+ * @view: what it shows
+ * @generation: the buffer's generation when the file was opened
+ */
+struct faultmap_file {
+	struct faultmap_view *view;
+	unsigned int generation;
+};
+
+/**
+ * struct faultmap_node - a device node
+ * @misc: the device
+ * @view: what it shows
+ * @name: "<memory>-<strategy>"
+ * @path: the same below /dev
+ * @sysname: the same for sysfs, where a name has no slash
+ */
+struct faultmap_node {
+	struct miscdevice misc;
+	struct faultmap_view *view;
+	char name[32];
+	char path[48];
+	char sysname[48];
+};
+
+/* memory.c */
+extern const struct faultmap_memory *const faultmap_memories[];
+extern const unsigned int faultmap_nr_memories;
+
+/* buffer.c */
+extern struct srcu_struct faultmap_srcu;
+
+int faultmap_buffer_init(void);
+void faultmap_buffer_exit(void);
+struct faultmap_buffer *faultmap_buffer_create(const struct faultmap_memory *memory,
+					       unsigned long npages,
+					       unsigned int order);
+void faultmap_buffer_get(struct faultmap_buffer *buf);
+void faultmap_buffer_put(struct faultmap_buffer *buf);
+int faultmap_buffer_populate(struct faultmap_buffer *buf);
+unsigned long faultmap_resolve(const struct faultmap_file *file, pgoff_t pgoff,
+			       unsigned long max, unsigned long *pfn);
+unsigned long faultmap_buffer_extents(struct faultmap_buffer *buf);
+int faultmap_buffer_resize(struct faultmap_file *file, unsigned long npages);
+int faultmap_buffer_revoke(struct faultmap_file *file);
+int faultmap_check_bytes(u64 bytes);
+
+static inline bool faultmap_revoked(const struct faultmap_file *file)
+{
+	return READ_ONCE(file->view->buffer->generation) != file->generation;
+}
+
+/* file.c */
+extern const struct file_operations faultmap_fops;
+
+struct faultmap_view *faultmap_view_create(struct faultmap_buffer *buf,
+					   const struct faultmap_strategy *strategy,
+					   const char *name);
+void faultmap_view_put(struct faultmap_view *view);
+struct faultmap_file *faultmap_file_create(struct faultmap_view *view);
+void faultmap_file_free(struct faultmap_file *file);
+void faultmap_file_attach(struct file *filp, struct faultmap_file *file);
+
+/* ioctl.c */
+/**
+ * struct faultmap_ioctl - an entry of an ioctl table
+ * @cmd: the command, with its direction and the size of what this kernel knows
+ * @mode: what the descriptor must be open for
+ * @call: does it, on a kernel copy of the argument
+ */
+struct faultmap_ioctl {
+	unsigned int cmd;
+	fmode_t mode;
+	long (*call)(struct file *filp, void *arg);
+};
+
+long faultmap_ioctl_call(struct file *filp, unsigned int cmd, void __user *uarg,
+			 void *karg, const struct faultmap_ioctl *table,
+			 unsigned int nr);
+
+/* map.c */
+extern const struct faultmap_strategy *const faultmap_strategies[];
+extern const unsigned int faultmap_nr_strategies;
+
+int faultmap_mmap(struct file *filp, struct vm_area_struct *vma);
+void faultmap_settle_mappings(struct faultmap_buffer *buf);
+void faultmap_vma_open(struct vm_area_struct *vma);
+void faultmap_vma_close(struct vm_area_struct *vma);
+int faultmap_vma_mremap(struct vm_area_struct *vma);
+
+/* fault.c */
+extern const struct vm_operations_struct faultmap_lazy_vm_ops;
+
+vm_fault_t faultmap_refuse_fault(struct vm_fault *vmf);
+
+/* stats.c */
+static inline void faultmap_count(const struct faultmap_view *view,
+				  enum faultmap_counter counter,
+				  unsigned long n)
+{
+	this_cpu_add(view->counters->count[counter], n);
+}
+
+void faultmap_stats_read(struct faultmap_view *view, struct faultmap_stats *stats);
+void faultmap_stats_reset(struct faultmap_view *view);
+void faultmap_stats_show(struct seq_file *m, struct faultmap_view *view);
+void faultmap_debugfs_init(void);
+void faultmap_debugfs_exit(void);
+void faultmap_debugfs_add(struct faultmap_view *view, const char *name);
+
+#endif /* _FAULTMAP_H */

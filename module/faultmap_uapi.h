@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * faultmap: kernel memory mapped to user space, eagerly or on fault.
+ *
+ * The only header that user space needs. Every structure is made of
+ * fixed-width members without padding and may grow at its end in a later
+ * version: its size is part of the ioctl number, a kernel that knows a shorter
+ * one refuses (E2BIG) what it does not know unless it is zero, and a kernel
+ * that knows a longer one takes what is missing as zero.
+ */
+#ifndef _FAULTMAP_UAPI_H
+#define _FAULTMAP_UAPI_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * enum faultmap_memory_id - where the memory of a buffer comes from
+ * @FAULTMAP_MEMORY_PAGES: the page allocator, in blocks of a chosen order
+ * @FAULTMAP_MEMORY_VMALLOC: vmalloc, in areas of at most 2 MiB
+ */
+enum faultmap_memory_id {
+	FAULTMAP_MEMORY_PAGES = 0,
+	FAULTMAP_MEMORY_VMALLOC = 1,
+};
+
+/**
+ * enum faultmap_strategy_id - when and how a page gets into a page table
+ * @FAULTMAP_STRATEGY_EAGER: all page frames at mmap(2), by remap_pfn_range()
+ * @FAULTMAP_STRATEGY_LAZY: one page at its first touch, by the fault handler
+ */
+enum faultmap_strategy_id {
+	FAULTMAP_STRATEGY_EAGER = 0,
+	FAULTMAP_STRATEGY_LAZY = 1,
+};
+
+/**
+ * struct faultmap_create - argument of FAULTMAP_CREATE
+ * @bytes: size of the buffer in bytes, a non-zero multiple of the page size
+ * @memory: an &enum faultmap_memory_id
+ * @strategy: an &enum faultmap_strategy_id
+ * @order: largest block to ask the page allocator for, as a power of two of
+ *	pages; smaller blocks are taken where none is free. Zero for any memory
+ *	but FAULTMAP_MEMORY_PAGES.
+ * @window: pages to map around a fault; 0 and 1 both mean the touched page only
+ * @flags: must be zero
+ * @reserved: must be zero
+ */
+struct faultmap_create {
+	__u64 bytes;
+	__u32 memory;
+	__u32 strategy;
+	__u32 order;
+	__u32 window;
+	__u32 flags;
+	__u32 reserved;
+};
+
+/* Bits of struct faultmap_info.flags */
+#define FAULTMAP_INFO_ALLOCATED	(1U << 0)	/* the buffer has its memory */
+#define FAULTMAP_INFO_PRIVATE	(1U << 1)	/* made by FAULTMAP_CREATE */
+#define FAULTMAP_INFO_REVOKED	(1U << 2)	/* this descriptor is revoked */
+
+/**
+ * struct faultmap_info - result of FAULTMAP_INFO
+ * @bytes: size of the buffer in bytes
+ * @extents: number of physically contiguous pieces that the buffer consists of,
+ *	in the order of its offsets; 0 until the memory is allocated
+ * @memory: an &enum faultmap_memory_id
+ * @strategy: an &enum faultmap_strategy_id
+ * @order: the largest block that was asked for, as a power of two of pages
+ * @flags: FAULTMAP_INFO_* bits
+ */
+struct faultmap_info {
+	__u64 bytes;
+	__u64 extents;
+	__u32 memory;
+	__u32 strategy;
+	__u32 order;
+	__u32 flags;
+};
+
+/**
+ * struct faultmap_stats - result of FAULTMAP_STATS
+ * @read_faults: fault handler calls for a read that gave a page
+ * @write_faults: fault handler calls for a write that gave a page
+ * @pages_installed: pages handed to the kernel for a page table: one for each
+ *	fault, or all of a mapping at an eager mmap(2)
+ * @sigbus: touches refused because the offset lies beyond the buffer or the
+ *	descriptor behind the mapping is revoked
+ * @mmaps: calls of mmap(2) that reached the driver and succeeded; a mapping
+ *	that the kernel merged into its neighbour without asking is not one
+ * @opens: mappings added by fork, a split or a move
+ * @closes: mappings taken away
+ * @moves: mappings moved by mremap(2)
+ * @zaps: times that RESIZE or REVOKE on this node or descriptor removed the
+ *	buffer's translations from every process
+ *
+ * What is counted belongs to a node (all its descriptors together) or to a
+ * private buffer, since the last FAULTMAP_STATS_RESET. The counts are exact:
+ * @read_faults plus @write_faults is what the kernel adds to ru_minflt for the
+ * same touches.
+ */
+struct faultmap_stats {
+	__u64 read_faults;
+	__u64 write_faults;
+	__u64 pages_installed;
+	__u64 sigbus;
+	__u64 mmaps;
+	__u64 opens;
+	__u64 closes;
+	__u64 moves;
+	__u64 zaps;
+};
+
+/**
+ * struct faultmap_resize - argument of FAULTMAP_RESIZE
+ * @bytes: new size of the buffer in bytes, a non-zero multiple of the page size
+ * @flags: must be zero
+ */
+struct faultmap_resize {
+	__u64 bytes;
+	__u64 flags;
+};
+
+#define FAULTMAP_IOC_MAGIC	0xFA
+
+/**
+ * define FAULTMAP_CREATE - make a private buffer (on /dev/faultmap/control)
+ *
+ * Returns a new close-on-exec descriptor, open for reading and writing. The
+ * buffer lives as long as its descriptors and mappings, and has its memory from
+ * the first mmap(2), read(2) or write(2) on, charged to whoever does that.
+ *
+ * EINVAL: @bytes is zero or no multiple of the page size; unknown @memory,
+ * @strategy or @flags; @order or @window out of range; @reserved not zero.
+ * EFBIG: @bytes is more than a file can have. EOPNOTSUPP: the pair of memory
+ * and strategy is not supported. E2BIG: an unknown member is not zero. EFAULT:
+ * bad address. ENOMEM, EMFILE, ENFILE: as for open(2).
+ */
+#define FAULTMAP_CREATE		_IOW(FAULTMAP_IOC_MAGIC, 0, struct faultmap_create)
+
+/**
+ * define FAULTMAP_INFO - what the buffer behind a descriptor is
+ *
+ * EFAULT: bad address.
+ */
+#define FAULTMAP_INFO		_IOR(FAULTMAP_IOC_MAGIC, 1, struct faultmap_info)
+
+/**
+ * define FAULTMAP_STATS - a snapshot of the counters
+ *
+ * EFAULT: bad address.
+ */
+#define FAULTMAP_STATS		_IOR(FAULTMAP_IOC_MAGIC, 2, struct faultmap_stats)
+
+/**
+ * define FAULTMAP_STATS_RESET - count from zero again
+ *
+ * EBADF: the descriptor is not open for writing.
+ */
+#define FAULTMAP_STATS_RESET	_IO(FAULTMAP_IOC_MAGIC, 3)
+
+/**
+ * define FAULTMAP_RESIZE - change the size of the buffer
+ *
+ * What remains keeps its contents and its page frames; what is added reads as
+ * zeroes. When a buffer shrinks, the translations beyond its new end vanish from
+ * every process before the memory is freed, and a touch there raises SIGBUS.
+ * Eager mappings do not come back when the buffer grows again.
+ *
+ * EINVAL: @bytes is zero or no multiple of the page size, or @flags is not zero.
+ * EFBIG: @bytes is more than a file can have. EBADF: the descriptor is not open
+ * for writing. ENODEV: it is revoked. ENOMEM: no memory to grow; the buffer is
+ * as before. EINTR: interrupted before anything was done. E2BIG, EFAULT: as for
+ * FAULTMAP_CREATE.
+ */
+#define FAULTMAP_RESIZE		_IOW(FAULTMAP_IOC_MAGIC, 4, struct faultmap_resize)
+
+/**
+ * define FAULTMAP_REVOKE - cut off everyone who uses the buffer now
+ *
+ * Every mapping of the buffer in every process raises SIGBUS from then on, and
+ * every descriptor opened before, the caller's included, fails with ENODEV on
+ * mmap(2), read(2), write(2), RESIZE and REVOKE. The contents stay; a node
+ * opened afterwards shows them.
+ *
+ * EBADF: the descriptor is not open for writing. ENODEV: it is revoked already.
+ * EINTR: interrupted before anything was done.
+ */
+#define FAULTMAP_REVOKE		_IO(FAULTMAP_IOC_MAGIC, 5)
+
+#endif /* _FAULTMAP_UAPI_H */

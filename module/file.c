@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The files through which a buffer is used: views, descriptors, read, write and
+ * ioctl.
+ */
+#include <linux/debugfs.h>
+#include <linux/highmem.h>
+#include <linux/slab.h>
+#include <linux/uio.h>
+
+#include "faultmap.h"
+
+/**
+ * faultmap_view_create() - show a buffer under a strategy
+ * @buf: the buffer, of which the view takes a reference
+ * @strategy: how it is mapped
+ * @name: the node's name, or NULL for a private buffer
+ *
+ * Return: the view with one reference, for faultmap_view_put(), or an ERR_PTR.
+ */
+struct faultmap_view *faultmap_view_create(struct faultmap_buffer *buf,
+					   const struct faultmap_strategy *strategy,
+					   const char *name)
+{
+	static atomic_t last_id;
+	struct faultmap_view *view;
+
+	view = kzalloc(sizeof(*view), GFP_KERNEL_ACCOUNT);
+	if (!view)
+		return ERR_PTR(-ENOMEM);
+	view->counters = alloc_percpu_gfp(struct faultmap_counters,
+					  GFP_KERNEL_ACCOUNT);
+	if (!view->counters) {
+		kfree(view);
+		return ERR_PTR(-ENOMEM);
+	}
+
+	kref_init(&view->ref);
+	spin_lock_init(&view->base_lock);
+	faultmap_buffer_get(buf);
+	view->buffer = buf;
+	view->strategy = strategy;
+	view->private = !name;
+	view->id = atomic_inc_return(&last_id);
+	faultmap_debugfs_add(view, name);
+	return view;
+}
+
+static void faultmap_view_release(struct kref *ref)
+{
+	struct faultmap_view *view = container_of(ref, struct faultmap_view, ref);
+
+	debugfs_remove(view->debugfs);
+	faultmap_buffer_put(view->buffer);
+	free_percpu(view->counters);
+	kfree(view);
+}
+
+/**
+ * faultmap_view_put() - drop a reference to a view
+ * @view: the view; with the last reference its counters are gone
+ */
+void faultmap_view_put(struct faultmap_view *view)
+{
+	kref_put(&view->ref, faultmap_view_release);
+}
+
+/**
+ * faultmap_file_create() - describe a new open file of a view
+ * @view: the view, of which the file takes a reference
+ *
+ * Return: the description, for faultmap_file_attach() or faultmap_file_free(),
+ * or NULL.
+ */
+struct faultmap_file *faultmap_file_create(struct faultmap_view *view)
+{
+	struct faultmap_file *file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
+
+	if (!file)
+		return NULL;
+	kref_get(&view->ref);
+	file->view = view;
+	file->generation = READ_ONCE(view->buffer->generation);
+	return file;
+}
+
+/**
+ * faultmap_file_free() - free what faultmap_file_create() returned
+ * @file: the description
+ */
+void faultmap_file_free(struct faultmap_file *file)
+{
+	faultmap_view_put(file->view);
+	kfree(file);
+}
+
+/**
+ * faultmap_file_attach() - make an open file one of a buffer
+ * @filp: the file, not yet visible to user space
+ * @file: its description, which it owns from now on
+ *
+ * All mappings of a buffer belong to one address space object, whatever node
+ * they come from, so that one zap reaches them all.
+ */
+void faultmap_file_attach(struct file *filp, struct faultmap_file *file)
+{
+	filp->private_data = file;
+	filp->f_mapping = file->view->buffer->inode->i_mapping;
+	/* A write fault is no change of the device node. */
+	filp->f_mode |= FMODE_NOCMTIME | FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
+}
+
+static int faultmap_open(struct inode *inode, struct file *filp)
+{
+	struct faultmap_node *node = container_of(filp->private_data,
+						  struct faultmap_node, misc);
+	struct faultmap_file *file = faultmap_file_create(node->view);
+
+	if (!file)
+		return -ENOMEM;
+	faultmap_file_attach(filp, file);
+	return 0;
+}
+
+static int faultmap_release(struct inode *inode, struct file *filp)
+{
+	faultmap_file_free(filp->private_data);
+	return 0;
+}
+
+static loff_t faultmap_llseek(struct file *filp, loff_t offset, int whence)
+{
+	struct faultmap_file *file = filp->private_data;
+
+	return fixed_size_llseek(filp, offset, whence,
+				 i_size_read(file->view->buffer->inode));
+}
+
+enum faultmap_direction { FM_FROM_BUFFER, FM_TO_BUFFER };
+
+/*
+ * Copies between @bounce and the buffer, at most to the end of a page. Returns
+ * the number of bytes, 0 beyond the end of the buffer.
+ */
+static size_t faultmap_copy(struct faultmap_file *file, loff_t pos, char *bounce,
+			    size_t len, enum faultmap_direction direction)
+{
+	unsigned int offset = offset_in_page(pos);
+	unsigned long pfn;
+	int idx;
+
+	len = min_t(size_t, len, PAGE_SIZE - offset);
+	idx = srcu_read_lock(&faultmap_srcu);
+	if (!faultmap_resolve(file, pos >> PAGE_SHIFT, 1, &pfn))
+		len = 0;
+	else if (direction == FM_FROM_BUFFER)
+		memcpy_from_page(bounce, pfn_to_page(pfn), offset, len);
+	else
+		memcpy_to_page(pfn_to_page(pfn), offset, bounce, len);
+	srcu_read_unlock(&faultmap_srcu, idx);
+	return len;
+}
+
+/*
+ * User memory is never touched while faultmap_srcu is held: it may be a mapping
+ * of this very buffer, whose fault, or whose mmap_lock, RESIZE waits for.
+ */
+static ssize_t faultmap_read_pages(struct faultmap_file *file, loff_t *pos,
+				   struct iov_iter *to, char *bounce)
+{
+	size_t len, copied, done = 0;
+
+	while (iov_iter_count(to)) {
+		len = faultmap_copy(file, *pos, bounce, iov_iter_count(to),
+				    FM_FROM_BUFFER);
+		if (!len)
+			break;
+		copied = copy_to_iter(bounce, len, to);
+		*pos += copied;
+		done += copied;
+		if (copied < len)
+			return done ? done : -EFAULT;
+		if (fatal_signal_pending(current))
+			return done;
+		cond_resched();
+	}
+	return done;
+}
+
+static ssize_t faultmap_write_pages(struct faultmap_file *file, loff_t *pos,
+				    struct iov_iter *from, char *bounce)
+{
+	size_t len, copied, done = 0;
+
+	while (iov_iter_count(from)) {
+		len = min_t(size_t, iov_iter_count(from),
+			    PAGE_SIZE - offset_in_page(*pos));
+		copied = copy_from_iter(bounce, len, from);
+		if (!copied)
+			return done ? done : -EFAULT;
+		len = faultmap_copy(file, *pos, bounce, copied, FM_TO_BUFFER);
+		if (!len)
+			return done ? done : -ENOSPC;
+		*pos += len;
+		done += len;
+		if (fatal_signal_pending(current))
+			break;
+		cond_resched();
+	}
+	return done;
+}
+
+typedef ssize_t (*faultmap_rw_fn)(struct faultmap_file *file, loff_t *pos,
+				  struct iov_iter *iter, char *bounce);
+
+static ssize_t faultmap_rw(struct kiocb *iocb, struct iov_iter *iter,
+			   faultmap_rw_fn rw)
+{
+	struct faultmap_file *file = iocb->ki_filp->private_data;
+	char *bounce;
+	ssize_t ret;
+
+	if (faultmap_revoked(file))
+		return -ENODEV;
+	ret = faultmap_buffer_populate(file->view->buffer);
+	if (ret)
+		return ret;
+	bounce = (char *)__get_free_page(GFP_KERNEL);
+	if (!bounce)
+		return -ENOMEM;
+	ret = rw(file, &iocb->ki_pos, iter, bounce);
+	free_page((unsigned long)bounce);
+	return ret;
+}
+
+static ssize_t faultmap_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	return faultmap_rw(iocb, to, faultmap_read_pages);
+}
+
+static ssize_t faultmap_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	return faultmap_rw(iocb, from, faultmap_write_pages);
+}
+
+union faultmap_arg {
+	struct faultmap_info info;
+	struct faultmap_stats stats;
+	struct faultmap_resize resize;
+};
+
+static long faultmap_ioctl_info(struct file *filp, void *arg)
+{
+	struct faultmap_file *file = filp->private_data;
+	struct faultmap_view *view = file->view;
+	struct faultmap_buffer *buf = view->buffer;
+	struct faultmap_info *info = arg;
+
+	info->bytes = i_size_read(buf->inode);
+	info->extents = faultmap_buffer_extents(buf);
+	info->memory = buf->memory->id;
+	info->strategy = view->strategy->id;
+	info->order = buf->order;
+	if (READ_ONCE(buf->addr))
+		info->flags |= FAULTMAP_INFO_ALLOCATED;
+	if (view->private)
+		info->flags |= FAULTMAP_INFO_PRIVATE;
+	if (faultmap_revoked(file))
+		info->flags |= FAULTMAP_INFO_REVOKED;
+	return 0;
+}
+
+static long faultmap_ioctl_stats(struct file *filp, void *arg)
+{
+	struct faultmap_file *file = filp->private_data;
+
+	faultmap_stats_read(file->view, arg);
+	return 0;
+}
+
+static long faultmap_ioctl_stats_reset(struct file *filp, void *arg)
+{
+	struct faultmap_file *file = filp->private_data;
+
+	faultmap_stats_reset(file->view);
+	return 0;
+}
+
+static long faultmap_ioctl_resize(struct file *filp, void *arg)
+{
+	const struct faultmap_resize *resize = arg;
+	int ret;
+
+	if (resize->flags)
+		return -EINVAL;
+	ret = faultmap_check_bytes(resize->bytes);
+	if (ret)
+		return ret;
+	return faultmap_buffer_resize(filp->private_data, resize->bytes >> PAGE_SHIFT);
+}
+
+static long faultmap_ioctl_revoke(struct file *filp, void *arg)
+{
+	return faultmap_buffer_revoke(filp->private_data);
+}
+
+static const struct faultmap_ioctl faultmap_ioctls[] = {
+	{ FAULTMAP_INFO, 0, faultmap_ioctl_info },
+	{ FAULTMAP_STATS, 0, faultmap_ioctl_stats },
+	{ FAULTMAP_STATS_RESET, FMODE_WRITE, faultmap_ioctl_stats_reset },
+	{ FAULTMAP_RESIZE, FMODE_WRITE, faultmap_ioctl_resize },
+	{ FAULTMAP_REVOKE, FMODE_WRITE, faultmap_ioctl_revoke },
+};
+
+static long faultmap_unlocked_ioctl(struct file *filp, unsigned int cmd,
+				    unsigned long arg)
+{
+	union faultmap_arg karg = { };
+
+	return faultmap_ioctl_call(filp, cmd, (void __user *)arg, &karg,
+				   faultmap_ioctls, ARRAY_SIZE(faultmap_ioctls));
+}
+
+static void faultmap_show_fdinfo(struct seq_file *m, struct file *filp)
+{
+	struct faultmap_file *file = filp->private_data;
+
+	faultmap_stats_show(m, file->view);
+}
+
+const struct file_operations faultmap_fops = {
+	.owner		= THIS_MODULE,
+	.open		= faultmap_open,
+	.release	= faultmap_release,
+	.llseek		= faultmap_llseek,
+	.read_iter	= faultmap_read_iter,
+	.write_iter	= faultmap_write_iter,
+	.splice_read	= copy_splice_read,
+	.splice_write	= iter_file_splice_write,
+	.unlocked_ioctl	= faultmap_unlocked_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.mmap		= faultmap_mmap,
+	.show_fdinfo	= faultmap_show_fdinfo,
+};

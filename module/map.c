@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * mmap(2): the strategies, the eager mapping, and the life of a mapping.
+ */
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "faultmap.h"
+#include "trace.h"
+
+/**
+ * struct faultmap_mapping - an eager mmap(2) and what became of its VMA
+ * @ref: one for each VMA, by split, fork or move, that shows some of it
+ * @node: in the buffer's list of unsettled mappings
+ * @buffer: the mapped buffer
+ * @mm: the address space of the mmap(2), kept from being reused
+ */
+struct faultmap_mapping {
+	struct kref ref;
+	struct list_head node;
+	struct faultmap_buffer *buffer;
+	struct mm_struct *mm;
+};
+
+static struct faultmap_mapping *faultmap_mapping_create(struct faultmap_buffer *buf,
+							struct mm_struct *mm)
+{
+	struct faultmap_mapping *mapping = kzalloc(sizeof(*mapping),
+						   GFP_KERNEL_ACCOUNT);
+
+	if (!mapping)
+		return NULL;
+	kref_init(&mapping->ref);
+	mapping->buffer = buf;
+	mapping->mm = mm;
+	mmgrab(mm);
+	spin_lock(&buf->unsettled_lock);
+	list_add_tail(&mapping->node, &buf->unsettled);
+	spin_unlock(&buf->unsettled_lock);
+	return mapping;
+}
+
+static void faultmap_mapping_release(struct kref *ref)
+{
+	struct faultmap_mapping *mapping =
+		container_of(ref, struct faultmap_mapping, ref);
+
+	spin_lock(&mapping->buffer->unsettled_lock);
+	list_del(&mapping->node);
+	spin_unlock(&mapping->buffer->unsettled_lock);
+	mmdrop(mapping->mm);
+	kfree(mapping);
+}
+
+/* Returns an address space with an unsettled mapping, for mmput(), or NULL. */
+static struct mm_struct *faultmap_next_unsettled(struct faultmap_buffer *buf)
+{
+	struct faultmap_mapping *mapping;
+	struct mm_struct *mm = NULL;
+
+	spin_lock(&buf->unsettled_lock);
+	while (!mm) {
+		mapping = list_first_entry_or_null(&buf->unsettled,
+						   struct faultmap_mapping, node);
+		if (!mapping)
+			break;
+		list_del_init(&mapping->node);
+		if (mmget_not_zero(mapping->mm))
+			mm = mapping->mm;
+	}
+	spin_unlock(&buf->unsettled_lock);
+	return mm;
+}
+
+/**
+ * faultmap_settle_mappings() - wait until unmap_mapping_range() sees all VMAs
+ * @buf: a buffer of which no new eager mapping can be made beyond the range
+ *	that is to be unmapped
+ *
+ * An eager mmap(2) fills page tables before the kernel puts the VMA into the
+ * i_mmap tree, so a zap between the two would miss it, and nothing calls a
+ * driver when the VMA is in. But mmap(2) holds the mmap_lock for writing
+ * throughout: having had that lock once is proof.
+ *
+ * Context: may sleep; takes the mmap_lock of other processes, so no lock that
+ * is taken under one may be held.
+ */
+void faultmap_settle_mappings(struct faultmap_buffer *buf)
+{
+	struct mm_struct *mm;
+
+	while ((mm = faultmap_next_unsettled(buf))) {
+		mmap_read_lock(mm);
+		mmap_read_unlock(mm);
+		mmput(mm);
+	}
+}
+
+static struct faultmap_view *faultmap_vma_view(struct vm_area_struct *vma)
+{
+	struct faultmap_file *file = vma->vm_file->private_data;
+
+	return file->view;
+}
+
+/**
+ * faultmap_vma_open() - a mapping was split, inherited or moved
+ * @vma: the new VMA
+ *
+ * Context: the mmap_lock is held for writing.
+ */
+void faultmap_vma_open(struct vm_area_struct *vma)
+{
+	struct faultmap_view *view = faultmap_vma_view(vma);
+
+	faultmap_count(view, FM_OPENS, 1);
+	trace_faultmap_open(view, vma);
+}
+
+/**
+ * faultmap_vma_close() - a mapping is gone, with its translations
+ * @vma: the VMA that ends
+ *
+ * Context: the mmap_lock is held for reading or writing.
+ */
+void faultmap_vma_close(struct vm_area_struct *vma)
+{
+	struct faultmap_view *view = faultmap_vma_view(vma);
+
+	faultmap_count(view, FM_CLOSES, 1);
+	trace_faultmap_close(view, vma);
+}
+
+/**
+ * faultmap_vma_mremap() - a mapping has moved
+ * @vma: the VMA at its new place; its vm_pgoff still means the same offset
+ *
+ * Context: the mmap_lock is held for writing. Growth in place and shrinking
+ * come without any call.
+ * Return: 0, to allow it.
+ */
+int faultmap_vma_mremap(struct vm_area_struct *vma)
+{
+	struct faultmap_view *view = faultmap_vma_view(vma);
+
+	faultmap_count(view, FM_MOVES, 1);
+	trace_faultmap_move(view, vma);
+	return 0;
+}
+
+/* VM_PFNMAP keeps eager VMAs from merging, so opens and closes are balanced. */
+static void faultmap_eager_open(struct vm_area_struct *vma)
+{
+	struct faultmap_mapping *mapping = vma->vm_private_data;
+
+	kref_get(&mapping->ref);
+	faultmap_vma_open(vma);
+}
+
+static void faultmap_eager_close(struct vm_area_struct *vma)
+{
+	struct faultmap_mapping *mapping = vma->vm_private_data;
+
+	faultmap_vma_close(vma);
+	kref_put(&mapping->ref, faultmap_mapping_release);
+}
+
+static const struct vm_operations_struct faultmap_eager_vm_ops = {
+	.open	= faultmap_eager_open,
+	.close	= faultmap_eager_close,
+	.mremap	= faultmap_vma_mremap,
+	/* What is touched without a translation was zapped: count it. */
+	.fault	= faultmap_refuse_fault,
+};
+
+/* One remap_pfn_range() for each stretch of contiguous frames. */
+static int faultmap_remap(struct faultmap_file *file, struct vm_area_struct *vma)
+{
+	unsigned long addr = vma->vm_start;
+	pgoff_t pgoff = vma->vm_pgoff;
+	unsigned long run, pfn;
+	int ret;
+
+	while (addr < vma->vm_end) {
+		run = faultmap_resolve(file, pgoff,
+				       (vma->vm_end - addr) >> PAGE_SHIFT, &pfn);
+		if (!run)
+			return -ENXIO;
+		ret = remap_pfn_range(vma, addr, pfn, run << PAGE_SHIFT,
+				      vma->vm_page_prot);
+		if (ret)
+			return ret;
+		addr += run << PAGE_SHIFT;
+		pgoff += run;
+	}
+	return 0;
+}
+
+static int faultmap_eager_mmap(struct faultmap_file *file,
+			       struct vm_area_struct *vma)
+{
+	struct faultmap_mapping *mapping;
+	int idx, ret;
+
+	mapping = faultmap_mapping_create(file->view->buffer, vma->vm_mm);
+	if (!mapping)
+		return -ENOMEM;
+
+	idx = srcu_read_lock(&faultmap_srcu);
+	ret = faultmap_remap(file, vma);
+	srcu_read_unlock(&faultmap_srcu, idx);
+	if (ret) {
+		kref_put(&mapping->ref, faultmap_mapping_release);
+		return ret;
+	}
+	vma->vm_private_data = mapping;
+	faultmap_count(file->view, FM_PAGES_INSTALLED, vma_pages(vma));
+	return 0;
+}
+
+static const struct faultmap_strategy faultmap_eager = {
+	.name	= "eager",
+	.id	= FAULTMAP_STRATEGY_EAGER,
+	/*
+	 * remap_pfn_range() replaces vm_pgoff by the frame number in a private
+	 * mapping, and takes it in one piece only; no zap would find it again.
+	 */
+	.cow	= false,
+	.vm_ops	= &faultmap_eager_vm_ops,
+	.mmap	= faultmap_eager_mmap,
+};
+
+static const struct faultmap_strategy faultmap_lazy = {
+	.name	= "lazy",
+	.id	= FAULTMAP_STRATEGY_LAZY,
+	.cow	= true,
+	.vm_ops	= &faultmap_lazy_vm_ops,
+};
+
+const struct faultmap_strategy *const faultmap_strategies[] = {
+	[FAULTMAP_STRATEGY_EAGER]	= &faultmap_eager,
+	[FAULTMAP_STRATEGY_LAZY]	= &faultmap_lazy,
+};
+
+const unsigned int faultmap_nr_strategies = ARRAY_SIZE(faultmap_strategies);
+
+/* A read-only shared mapping has lost VM_SHARED; only VM_MAYWRITE tells. */
+static bool faultmap_is_cow(struct vm_area_struct *vma)
+{
+	return (vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
+}
+
+static int faultmap_check_mmap(const struct faultmap_file *file,
+			       struct vm_area_struct *vma)
+{
+	unsigned long npages = READ_ONCE(file->view->buffer->npages);
+
+	if (!file->view->strategy->cow && faultmap_is_cow(vma))
+		return -EINVAL;
+	if (faultmap_revoked(file))
+		return -ENODEV;
+	if (vma->vm_pgoff >= npages || vma_pages(vma) > npages - vma->vm_pgoff)
+		return -ENXIO;
+	return 0;
+}
+
+static int faultmap_do_mmap(struct faultmap_file *file,
+			    struct vm_area_struct *vma)
+{
+	const struct faultmap_strategy *strategy = file->view->strategy;
+	int ret;
+
+	ret = faultmap_check_mmap(file, vma);
+	if (ret)
+		return ret;
+	ret = faultmap_buffer_populate(file->view->buffer);
+	if (ret)
+		return ret;
+	vma->vm_ops = strategy->vm_ops;
+	return strategy->mmap ? strategy->mmap(file, vma) : 0;
+}
+
+/**
+ * faultmap_mmap() - map a part of the buffer
+ * @filp: a file of the buffer
+ * @vma: the VMA, whose vm_pgoff is the offset into the buffer in pages
+ *
+ * Context: the mmap_lock is held for writing.
+ * Return: 0; -EINVAL for a private mapping under a strategy that cannot copy on
+ * write; -ENODEV if the file is revoked; -ENXIO if the range reaches beyond the
+ * buffer; -ENOMEM. On failure the kernel removes what was mapped, and calls
+ * none of the VMA's operations.
+ */
+int faultmap_mmap(struct file *filp, struct vm_area_struct *vma)
+{
+	struct faultmap_file *file = filp->private_data;
+	int ret;
+
+	ret = faultmap_do_mmap(file, vma);
+	trace_faultmap_mmap(file->view, vma, ret);
+	if (!ret)
+		faultmap_count(file->view, FM_MMAPS, 1);
+	return ret;
+}
