@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0
+# A run: the guest, its files and the verdict.  Sourced by vm.
+
+start_run()
+{
+	mkdir -p "$cache/runs"
+	find "$cache/runs" -mindepth 1 -maxdepth 1 -mtime +7 -print0 |
+		as_root xargs -0r rm -rf --one-file-system
+	run=$(mktemp -d "$cache/runs/$KERNEL.XXXXXX")
+	keep=0
+}
+
+keep_run()
+{
+	keep=1
+}
+
+end_run()
+{
+	if [ "$keep" = 1 ]; then
+		rm -f "$run"/{out,err}
+		say "what is left of the run is in $run"
+	else
+		as_root rm -rf --one-file-system "$run"
+	fi
+}
+
+# qemu LIMIT ARGUMENT...: killed after LIMIT seconds, never if that is 0
+qemu()
+{
+	local limit=$1
+
+	shift
+	timeout --foreground -k 5 "$limit" qemu-system-x86_64 -M q35 -cpu max \
+		-m "$MEM" -smp "$SMP" -nodefaults -display none -nic none -no-reboot \
+		-kernel "$root$(readlink "$root/vmlinuz")" -initrd "$root/initrd.img" "$@"
+}
+
+# A /dev/kvm that opens need not boot a kernel: a short boot of this one on this
+# host must have shown that it does.
+kvm_works()
+{
+	local host verdict
+
+	[ -w /dev/kvm ] || return
+	host=$(uname -rv; grep -m 1 'model name' /proc/cpuinfo || :)
+	verdict=$cache/kvm-$(sha256sum <<<"$host $root" | cut -c 1-12)
+	if [ ! -f "$verdict" ]; then
+		say "trying KVM, 20 s at most"
+		run_job qemu 20 -accel kvm -serial "file:$run/kvm.log" \
+			-append "console=ttyS0 panic=-1 vm.probe" >/dev/null 2>&1 </dev/null || :
+		if grep -q 'vm: probe ok' "$run/kvm.log" 2>/dev/null; then
+			echo kvm >"$verdict"
+		else
+			echo tcg >"$verdict"
+		fi
+	fi
+	[ "$(cat "$verdict")" = kvm ]
+}
+
+# CPU mitigations stay as the kernel chooses them: they are part of what a fault
+# costs its user.  An oops ends the guest; a warning reaches the console.
+machine()
+{
+	machine=(
+		-serial "file:$run/console.log"
+		-append "console=ttyS0 loglevel=5 panic=-1 oops=panic log_buf_len=8M printk.devkmsg=on $CMDLINE"
+		-fsdev "local,id=root,path=$root,security_model=none,readonly=on,multidevs=remap"
+		-device virtio-9p-pci,fsdev=root,mount_tag=root
+		-fsdev "local,id=faultmap,path=$checkout,security_model=none,multidevs=remap"
+		-device virtio-9p-pci,fsdev=faultmap,mount_tag=faultmap
+		-fsdev "local,id=run,path=$run,security_model=none,multidevs=remap"
+		-device virtio-9p-pci,fsdev=run,mount_tag=run
+		-device virtio-serial-pci
+	)
+	if [ "$ICOUNT" = 1 ]; then
+		accel="tcg, instructions as clock"
+		machine+=(-accel tcg,thread=single -icount "shift=0,sleep=off" -rtc clock=vm)
+	elif kvm_works; then
+		accel=kvm
+		machine+=(-accel kvm)
+	else
+		accel=tcg
+		machine+=(-accel tcg,thread=multi)
+	fi
+	# shellcheck disable=SC2206
+	machine+=($QEMUFLAGS)
+}
+
+# QEMU blocks, or fails, until somebody reads its pipes, and the readers wait
+# for QEMU: opening a pipe both ways lets go of a reader whose QEMU never came.
+run_guest()
+{
+	local readers=()
+
+	[ ! -t 0 ] || exec </dev/null
+	mkfifo "$run/out" "$run/err"
+	{ cat || cat >/dev/null; } <"$run/out" {root_lock}<&- &
+	readers+=($!)
+	{ cat >&2 || cat >/dev/null; } <"$run/err" {root_lock}<&- &
+	readers+=($!)
+	run_job qemu "$TIMEOUT" "${machine[@]}" \
+		-chardev stdio,id=in,signal=off -device virtserialport,chardev=in,name=vm.in \
+		-chardev "file,id=out,path=$run/out" -device virtserialport,chardev=out,name=vm.out \
+		-chardev "file,id=err,path=$run/err" -device virtserialport,chardev=err,name=vm.err \
+		>/dev/null 2>"$run/qemu.log" || qemu_status=$?
+	: 3<>"$run/out" 4<>"$run/err"
+	wait "${readers[@]}" || :
+}
+
+# The terminal is in raw mode while QEMU has it.
+run_terminal()
+{
+	local saved
+
+	saved=$(stty -g)
+	stty size | { read -r rows columns; echo "rows $rows cols $columns"; } >"$run/stty"
+	qemu 0 "${machine[@]}" -chardev stdio,id=tty,signal=off -device virtconsole,chardev=tty \
+		2>"$run/qemu.log" || qemu_status=$?
+	stty "$saved"
+}
+
+# first_complaint FILE: what klog shows of it, if anything
+complaints()
+{
+	"$vmdir/klog" "$@" >&2
+}
+
+# The verdict: see usage.
+judge()
+{
+	local status=98
+
+	if [ -f "$run/end" ]; then
+		[ ! -f "$run/status" ] || status=$(cat "$run/status")
+		if [ -s "$run/error" ]; then
+			say "the module: $(cat "$run/error")"
+			status=97
+		fi
+		if ! complaints "$run/dmesg" "$(cat "$run/taint")"; then
+			say "the kernel complained: see above"
+			[ "$status" != 0 ] || status=99
+		fi
+	else
+		complaints "$run/console.log" || :
+		case $qemu_status in
+		124 | 137)
+			say "the guest was hung, and killed after $TIMEOUT s: see TIMEOUT"
+			status=124 ;;
+		*)
+			head -n 5 "$run/qemu.log" >&2
+			say "the guest died: see above, and the end of $run/console.log" ;;
+		esac
+	fi
+	[ "$status" = 0 ] || keep_run
+	exit "$status"
+}
+
+# boot run COMMAND, or boot shell
+boot()
+{
+	local machine accel qemu_status=0
+
+	cp "$vmdir/guest" "$run/guest"
+	printf '%s' "${2:-}" >"$run/command"
+	echo "$MODPARAMS" >"$run/modparams"
+	echo "${TERM:-dumb}" >"$run/term"
+	echo "$1 icount=$ICOUNT" >"$run/mode"
+	machine
+	say "Linux $release (Debian $(cat "$root/etc/faultmap-version")), $accel, $SMP CPUs"
+	if [ "$1" = shell ]; then
+		run_terminal
+	else
+		run_guest
+	fi
+	judge
+}

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0
+# What vm and its helpers share.  Sourced by bash.
+
+say()
+{
+	echo "vm: $*" >&2
+}
+
+die()
+{
+	say "$*"
+	exit 1
+}
+
+as_root()
+{
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	else
+		sudo "$@"
+	fi
+}
+
+# series_suite SERIES: "SUITE POCKET..." from the table
+series_suite()
+{
+	awk -v s="$1" '$1 == s { $1 = ""; print; found = 1 } END { exit !found }' "$vmdir/kernels"
+}
+
+series_names()
+{
+	awk '!/^#/ && NF { printf "%s%s", sep, $1; sep = " " }' "$vmdir/kernels"
+}
+
+# debian_uri LABEL: the URI that the host's own apt fetches that archive from
+debian_uri()
+{
+	apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+		awk -F'|' -v label="$1" '$1 == "Debian" && $2 == label { print $3; exit }'
+}

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0
+# The cache: roots, and builds in them.  Sourced by vm.
+
+# Program, or file, and the package that has it.
+NEEDED="
+qemu-system-x86_64 qemu-system-x86
+mmdebstrap mmdebstrap
+rsync rsync
+xz xz-utils
+flock util-linux
+/usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
+"
+
+install_needed()
+{
+	local what package missing=''
+
+	while read -r what package; do
+		[ -z "$what" ] || [ -e "$what" ] || command -v "$what" >/dev/null ||
+			missing+=" $package"
+	done <<<"$NEEDED"
+	[ "$(id -u)" = 0 ] || command -v sudo >/dev/null || [ -z "$missing" ] ||
+		die "missing packages: run, as root, apt-get install --no-install-recommends$missing"
+	[ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
+		die "a root and a build in it need root: run as root, or install sudo"
+	[ -n "$missing" ] || return 0
+	say "installing$missing"
+	# shellcheck disable=SC2086
+	{ as_root apt-get -qq update &&
+	  as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get -qq install --no-install-recommends $missing; } >&2 </dev/null ||
+		die "apt-get install --no-install-recommends$missing failed"
+}
+
+# run_job COMMAND...: in a process group of its own, so that whatever ends vm
+# ends the whole of it.
+run_job()
+{
+	local status=0
+
+	set -m
+	"$@" &
+	job=$!
+	set +m
+	wait "$job" || status=$?
+	job=''
+	return "$status"
+}
+
+end_job()
+{
+	[ -n "$job" ] || return 0
+	as_root kill -TERM -- "-$job" 2>/dev/null || :
+	wait "$job" 2>/dev/null || :
+	job=''
+}
+
+# One process at a time changes what belongs to a series.
+lock_series()
+{
+	exec {series_lock}>"$cache/lock-$KERNEL"
+	flock -n "$series_lock" && return
+	say "waiting for another run to finish with the root or the build of $KERNEL"
+	flock "$series_lock"
+}
+
+unlock_series()
+{
+	exec {series_lock}>&-
+}
+
+root_key()
+{
+	{
+		series_suite "$KERNEL"
+		cat "$vmdir"/{root,ksrc,init}
+	} | sha256sum | cut -c 1-12
+}
+
+# remove_root ROOT: unless a guest runs from it
+remove_root()
+{
+	local lock
+
+	exec {lock}<"$1"
+	if flock -n "$lock"; then
+		say "removing $1"
+		as_root rm -rf --one-file-system "$1" "$cache"/build/*/"${1##*/}"
+	else
+		say "keeping $1: a guest is using it"
+	fi
+	exec {lock}<&-
+}
+
+find_mirrors()
+{
+	MIRROR=${FAULTMAP_MIRROR:-$(debian_uri Debian)}
+	SECURITY_MIRROR=${FAULTMAP_SECURITY_MIRROR:-$(debian_uri Debian-Security)}
+	[ -n "$MIRROR" ] ||
+		die "apt has no index of a Debian archive: run apt-get update, or set FAULTMAP_MIRROR"
+	[ -n "$SECURITY_MIRROR" ] || say "apt has no security archive: going without"
+}
+
+heartbeat()
+{
+	while sleep 10; do
+		say "  ${SECONDS} s: $(tail -n 1 "$1" | cut -c 1-70)"
+	done
+}
+
+make_root()
+{
+	local pulse status=0
+
+	find_mirrors
+	as_root rm -rf --one-file-system "$cache/tmp-$KERNEL".*
+	stale=$(mktemp -d "$cache/tmp-$KERNEL.XXXXXX")
+	chmod 755 "$stale"
+	say "making the root of $KERNEL, once, in about a minute"
+	: >"$stale/log"
+	heartbeat "$stale/log" &
+	pulse=$!
+	run_job as_root env MIRROR="$MIRROR" SECURITY_MIRROR="$SECURITY_MIRROR" \
+		"$vmdir/root" "$KERNEL" "$stale" </dev/null || status=$?
+	kill "$pulse"
+	if [ "$status" != 0 ]; then
+		tail -n 20 "$stale/log" >&2
+		die "making the root of $KERNEL failed: see above"
+	fi
+	mv "$stale/root" "$root"
+	as_root rm -rf --one-file-system "$stale"
+	stale=''
+	say "made $root in $SECONDS s"
+	for old in "$cache/root-$KERNEL"-*; do
+		[ "$old" = "$root" ] || remove_root "$old"
+	done
+}
+
+setup()
+{
+	install_needed
+	root=$cache/root-$KERNEL-$(root_key)
+	lock_series
+	[ -d "$root" ] || make_root
+	exec {root_lock}<"$root"
+	flock -s "$root_lock"
+	release=$(cat "$root/etc/faultmap-release")
+}
+
+# A copy, so that the objects of each kernel stay apart from the others' and
+# out of the checkout.  They survive in it, being ignored by git.
+sync_sources()
+{
+	sources=$cache/build/$(sha256sum <<<"$checkout" | cut -c 1-12)/${root##*/}
+	mkdir -p "$sources"
+	rsync -a --delete --filter=':- .gitignore' --exclude=.git "$checkout/" "$sources/"
+}
+
+# in_root COMMAND...: in the root, its mounts seen by nobody else.  7.x needs
+# /proc for its objtool.
+in_root()
+{
+	# shellcheck disable=SC2016
+	run_job as_root unshare --mount bash -euc '
+		root=$1 sources=$2 stage=$3
+		shift 3
+		mount --bind "$sources" "$root/build"
+		[ -z "$stage" ] || mount --bind "$stage" "$root/stage"
+		mount -t proc proc "$root/proc"
+		mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+		exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8 \
+			chroot "$root" bash -c "cd /build && exec \"\$@\"" bash "$@"
+	' bash "$root" "$sources" "${run:-}" "$@"
+}
+
+build()
+{
+	start_run
+	sync_sources
+	if [ "$V" = 1 ]; then
+		in_root bash selftests/vm/build >&2 || exit 97
+	elif ! in_root bash selftests/vm/build >"$run/build.log" 2>&1; then
+		tail -n 40 "$run/build.log" >&2
+		keep_run
+		say "the build for $release failed: see above"
+		exit 97
+	else
+		grep -A 4 'warning:' "$run/build.log" >&2 || :
+	fi
+	unlock_series
+}
+
+clean_cache()
+{
+	local dir
+
+	for dir in "$cache"/root-*; do
+		[ ! -d "$dir" ] || remove_root "$dir"
+	done
+	as_root rm -rf --one-file-system "$cache"/{tmp-*,build,runs,kvm-*,lock-*}
+	rmdir "$cache" 2>/dev/null || :
+}
