@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The counters, against what the kernel itself counted. */
+#include "buffer_fixture.h"
+
+/* Touches each page and returns the minor faults that took. */
+static long touch(char *map, size_t pages, size_t size, bool write)
+{
+	struct rusage before, after;
+	size_t i;
+
+	getrusage(RUSAGE_SELF, &before);
+	for (i = 0; i < pages; i++) {
+		if (write)
+			*(volatile char *)(map + i * size) = 1;
+		else
+			*(volatile char *)(map + i * size);
+	}
+	getrusage(RUSAGE_SELF, &after);
+	return after.ru_minflt - before.ru_minflt;
+}
+
+/* The program's own code and stack fault too, the first time. */
+static void warm_up(void)
+{
+	static char memory[1];
+
+	touch(memory, 1, 0, false);
+	touch(memory, 1, 0, true);
+}
+
+TEST_F(buffer, faults_equal_minor_faults)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+	bool lazy = fm_is_lazy(variant);
+	struct faultmap_stats stats;
+	long reads, writes, again;
+
+	ASSERT_NE(MAP_FAILED, map);
+	warm_up();
+	reads = touch(map, 7, self->page, false);
+	writes = touch(map + 7 * self->page, 9, self->page, true);
+	again = touch(map, FM_PAGES, self->page, true);
+	stats = fm_stats(self->fd);
+
+	EXPECT_EQ(lazy ? 7 : 0, reads);
+	EXPECT_EQ(lazy ? 9 : 0, writes);
+	EXPECT_EQ(reads, stats.read_faults);
+	EXPECT_EQ(writes, stats.write_faults);
+	EXPECT_EQ(0, again);
+	EXPECT_EQ(FM_PAGES, stats.pages_installed);
+	EXPECT_EQ(0, stats.sigbus);
+	EXPECT_EQ(1, stats.mmaps);
+}
+
+TEST_F(buffer, a_refault_counts_again)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+	long first, second;
+
+	ASSERT_NE(MAP_FAILED, map);
+	if (!fm_is_lazy(variant)) {
+		EXPECT_EQ(-1, madvise(map, self->page, MADV_DONTNEED));
+		EXPECT_EQ(EINVAL, errno);
+		return;
+	}
+	warm_up();
+	first = touch(map, FM_PAGES, self->page, false);
+	ASSERT_EQ(0, madvise(map, 4 * self->page, MADV_DONTNEED));
+	second = touch(map, FM_PAGES, self->page, false);
+	EXPECT_EQ(FM_PAGES, first);
+	EXPECT_EQ(4, second);
+	EXPECT_EQ(first + second, fm_stats(self->fd).read_faults);
+}
+
+TEST_F(buffer, reset)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+	struct faultmap_stats stats, zero = { 0 };
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_STATS_RESET));
+	stats = fm_stats(self->fd);
+	EXPECT_EQ(0, memcmp(&zero, &stats, sizeof(stats)));
+	ASSERT_EQ(0, munmap(map, FM_PAGES * self->page));
+	EXPECT_EQ(1, fm_stats(self->fd).closes);
+}
+
+/* Reads "name:\tvalue" from a file of the kernel; -1 if it is not there. */
+static long long field(const char *path, const char *name)
+{
+	long long value = -1;
+	char line[128];
+	FILE *file = fopen(path, "r");
+
+	while (file && fgets(line, sizeof(line), file))
+		if (!strncmp(line, name, strlen(name)) &&
+		    line[strlen(name)] == ':')
+			value = atoll(line + strlen(name) + 1);
+	if (file)
+		fclose(file);
+	return value;
+}
+
+TEST_F(buffer, same_in_fdinfo_and_debugfs)
+{
+	char fdinfo[64], debugfs[96], *map = fm_map(self, 0, FM_PAGES);
+	struct faultmap_stats stats;
+	const char *paths[] = { fdinfo, debugfs };
+	size_t i;
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+	EXPECT_EQ(0, fm_write_at(map));
+	stats = fm_stats(self->fd);
+	snprintf(fdinfo, sizeof(fdinfo), "/proc/self/fdinfo/%d", self->fd);
+	snprintf(debugfs, sizeof(debugfs),
+		 "/sys/kernel/debug/faultmap/private-%lld", field(fdinfo, "view"));
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(FM_PAGES * self->page, field(paths[i], "bytes"));
+		EXPECT_EQ(stats.read_faults, field(paths[i], "read_faults"));
+		EXPECT_EQ(stats.write_faults, field(paths[i], "write_faults"));
+		EXPECT_EQ(stats.pages_installed,
+			  field(paths[i], "pages_installed"));
+		EXPECT_EQ(stats.sigbus, field(paths[i], "sigbus"));
+		EXPECT_EQ(stats.mmaps, field(paths[i], "mmaps"));
+		EXPECT_EQ(stats.opens, field(paths[i], "opens"));
+		EXPECT_EQ(stats.closes, field(paths[i], "closes"));
+		EXPECT_EQ(stats.moves, field(paths[i], "moves"));
+		EXPECT_EQ(stats.zaps, field(paths[i], "zaps"));
+	}
+}
+
+TEST_HARNESS_MAIN

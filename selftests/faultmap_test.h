@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What all tests share: stamps that make every page tell which one it is, and
+ * ways to touch and look.
+ */
+#ifndef _FAULTMAP_TEST_H
+#define _FAULTMAP_TEST_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "faultmap_uapi.h"
+#include "kselftest_harness.h"
+
+#define FM_CONTROL	"/dev/faultmap/control"
+
+static inline size_t fm_page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}
+
+/* An error as the negative errno that it is in the kernel. */
+static inline long fm_errno(long ret)
+{
+	return ret == -1 ? -errno : ret;
+}
+
+static inline int fm_create(unsigned int memory, unsigned int strategy,
+			    size_t pages)
+{
+	struct faultmap_create create = {
+		.bytes = pages * fm_page_size(),
+		.memory = memory,
+		.strategy = strategy,
+	};
+	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
+	int fd;
+
+	if (control < 0)
+		return -errno;
+	fd = fm_errno(ioctl(control, FAULTMAP_CREATE, &create));
+	close(control);
+	return fd;
+}
+
+/* The stamp fills a page, differs at each word, and never reads as zero. */
+static inline uint64_t fm_stamp_word(size_t index, size_t word)
+{
+	return 0x66617575ULL << 32 | index << 12 | word;
+}
+
+static inline void fm_stamp_page(void *page, size_t index)
+{
+	uint64_t *words = page;
+	size_t i;
+
+	for (i = 0; i < fm_page_size() / sizeof(*words); i++)
+		words[i] = fm_stamp_word(index, i);
+}
+
+/* Stamps the pages of a buffer from @first on, through write(2). */
+static inline int fm_stamp(int fd, size_t first, size_t pages)
+{
+	size_t size = fm_page_size(), i;
+	char page[size];
+
+	for (i = first; i < first + pages; i++) {
+		fm_stamp_page(page, i);
+		if (pwrite(fd, page, size, i * size) != (ssize_t)size)
+			return -1;
+	}
+	return 0;
+}
+
+static sigjmp_buf fm_touch_env;
+static void *volatile fm_touch_addr;
+
+static inline void fm_touch_handler(int sig, siginfo_t *info, void *context)
+{
+	fm_touch_addr = info->si_addr;
+	siglongjmp(fm_touch_env, sig);
+}
+
+/* Calls @fn and returns 0, or the signal that its touch of memory raised. */
+static inline int fm_guarded(void (*fn)(void *arg), void *arg)
+{
+	struct sigaction sa = {
+		.sa_sigaction = fm_touch_handler,
+		.sa_flags = SA_SIGINFO,
+	}, bus, segv;
+	int sig;
+
+	fm_touch_addr = NULL;
+	sigaction(SIGBUS, &sa, &bus);
+	sigaction(SIGSEGV, &sa, &segv);
+	sig = sigsetjmp(fm_touch_env, 1);
+	if (!sig)
+		fn(arg);
+	sigaction(SIGBUS, &bus, NULL);
+	sigaction(SIGSEGV, &segv, NULL);
+	return sig;
+}
+
+static inline void fm_do_read(void *addr)
+{
+	*(volatile char *)addr;
+}
+
+static inline void fm_do_write(void *addr)
+{
+	*(volatile char *)addr = *(volatile char *)addr;
+}
+
+/* 0, or the signal that reading a byte at @addr raises. */
+static inline int fm_read_at(void *addr)
+{
+	return fm_guarded(fm_do_read, addr);
+}
+
+static inline int fm_write_at(void *addr)
+{
+	return fm_guarded(fm_do_write, addr);
+}
+
+/* Which page of the buffer is at @addr: its index, -1 if none, -signal. */
+static inline long fm_page_at(void *addr)
+{
+	const volatile uint64_t *words = addr;
+	size_t i, last = fm_page_size() / sizeof(*words) - 1;
+	long index;
+	int sig;
+
+	sig = fm_read_at(addr);
+	if (sig)
+		return -sig;
+	index = (words[0] & 0xffffffff) >> 12;
+	for (i = 0; i <= last; i++)
+		if (words[i] != fm_stamp_word(index, i))
+			return -1;
+	return index;
+}
+
+static inline struct faultmap_stats fm_stats(int fd)
+{
+	struct faultmap_stats stats;
+
+	if (ioctl(fd, FAULTMAP_STATS, &stats)) {
+		perror("FAULTMAP_STATS");
+		abort();
+	}
+	return stats;
+}
+
+static inline uint64_t fm_faults(int fd)
+{
+	struct faultmap_stats stats = fm_stats(fd);
+
+	return stats.read_faults + stats.write_faults;
+}
+
+/* A range of free addresses: PROT_NONE, to be mapped over or unmapped. */
+static inline char *fm_reserve(size_t pages)
+{
+	return mmap(NULL, pages * fm_page_size(), PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+struct fm_vma {
+	unsigned long start, end, offset;
+};
+
+/* The VMA that holds @addr, from /proc/self/maps; false if there is none. */
+static inline bool fm_find_vma(const void *addr, struct fm_vma *vma)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long at = (unsigned long)addr;
+	char line[512];
+	bool found = false;
+
+	while (!found && maps && fgets(line, sizeof(line), maps))
+		found = sscanf(line, "%lx-%lx %*s %lx", &vma->start, &vma->end,
+			       &vma->offset) == 3 &&
+			at >= vma->start && at < vma->end;
+	if (maps)
+		fclose(maps);
+	return found;
+}
+
+/* How many VMAs there are in [addr, addr + len). */
+static inline unsigned int fm_count_vmas(char *addr, size_t len)
+{
+	struct fm_vma vma;
+	unsigned int n = 0;
+	char *at = addr;
+
+	while (at < addr + len) {
+		if (fm_find_vma(at, &vma)) {
+			n++;
+			at = (char *)vma.end;
+		} else {
+			at += fm_page_size();
+		}
+	}
+	return n;
+}
+
+/* Every page of [addr, addr + pages) shows the buffer from page @first on. */
+#define EXPECT_STAMPS(addr, first, pages) do { \
+	for (size_t __i = 0; __i < (pages); __i++) \
+		EXPECT_EQ((long)((first) + __i), \
+			  fm_page_at((addr) + __i * fm_page_size())); \
+} while (0)
+
+/* Every page of [addr, addr + pages) raises @sig when it is read. */
+#define EXPECT_SIGNALS(sig, addr, pages) do { \
+	for (size_t __i = 0; __i < (pages); __i++) \
+		EXPECT_EQ(sig, fm_read_at((addr) + __i * fm_page_size())); \
+} while (0)
+
+#endif /* _FAULTMAP_TEST_H */

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+/* read(2), write(2) and lseek(2): those of a file of fixed size. */
+#include <sys/sendfile.h>
+
+#include "buffer_fixture.h"
+
+TEST_F(buffer, read_is_short_at_the_end)
+{
+	size_t size = FM_PAGES * self->page;
+	char page[2 * self->page];
+
+	EXPECT_EQ(self->page, pread(self->fd, page, sizeof(page),
+				    size - self->page));
+	EXPECT_EQ(100, pread(self->fd, page, sizeof(page), size - 100));
+	EXPECT_EQ(0, pread(self->fd, page, sizeof(page), size));
+	EXPECT_EQ(0, pread(self->fd, page, sizeof(page), size + self->page));
+	EXPECT_EQ(0, pread(self->fd, page, 0, 0));
+}
+
+TEST_F(buffer, write_ends_with_enospc)
+{
+	size_t size = FM_PAGES * self->page;
+	char page[2 * self->page];
+
+	memset(page, 'x', sizeof(page));
+	EXPECT_EQ(100, pwrite(self->fd, page, sizeof(page), size - 100));
+	EXPECT_EQ(-1, pwrite(self->fd, page, sizeof(page), size));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_EQ(-1, pwrite(self->fd, page, 1, size + self->page));
+	EXPECT_EQ(ENOSPC, errno);
+}
+
+TEST_F(buffer, read_sees_what_write_wrote)
+{
+	char out[3 * self->page], in[3 * self->page];
+	size_t i;
+
+	for (i = 0; i < sizeof(out); i++)
+		out[i] = i * 7 + i / 256;
+	ASSERT_EQ(sizeof(out), pwrite(self->fd, out, sizeof(out), 1234));
+	ASSERT_EQ(sizeof(in), pread(self->fd, in, sizeof(in), 1234));
+	EXPECT_EQ(0, memcmp(out, in, sizeof(in)));
+}
+
+TEST_F(buffer, mapping_and_file_are_one)
+{
+	char *map = fm_map(self, 0, FM_PAGES), byte = 0;
+
+	ASSERT_NE(MAP_FAILED, map);
+	map[5 * self->page + 17] = 'm';
+	ASSERT_EQ(1, pread(self->fd, &byte, 1, 5 * self->page + 17));
+	EXPECT_EQ('m', byte);
+	byte = 'f';
+	ASSERT_EQ(1, pwrite(self->fd, &byte, 1, 9 * self->page));
+	EXPECT_EQ('f', map[9 * self->page]);
+}
+
+TEST_F(buffer, llseek)
+{
+	off_t size = FM_PAGES * self->page;
+	char byte;
+
+	EXPECT_EQ(0, lseek(self->fd, 0, SEEK_SET));
+	EXPECT_EQ(size, lseek(self->fd, 0, SEEK_END));
+	EXPECT_EQ(0, read(self->fd, &byte, 1));
+	EXPECT_EQ(size - 1, lseek(self->fd, -1, SEEK_CUR));
+	EXPECT_EQ(1, read(self->fd, &byte, 1));
+	EXPECT_EQ(size, lseek(self->fd, 0, SEEK_CUR));
+	EXPECT_EQ(-1, lseek(self->fd, size + 1, SEEK_SET));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, lseek(self->fd, -1, SEEK_SET));
+	EXPECT_EQ(EINVAL, errno);
+}
+
+TEST_F(buffer, bad_user_memory)
+{
+	char *map = fm_map(self, 0, FM_PAGES), *gone = fm_reserve(1);
+
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_NE(MAP_FAILED, gone);
+	EXPECT_EQ(-1, pread(self->fd, gone, self->page, 0));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(-1, pwrite(self->fd, gone, self->page, 0));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_STAMPS(map, 0, 1);
+}
+
+/* The user memory of a copy may be a mapping of the same buffer. */
+TEST_F(buffer, copies_from_and_to_itself)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(4 * self->page, pwrite(self->fd, map, 4 * self->page,
+					 8 * self->page));
+	EXPECT_STAMPS(map + 8 * self->page, 0, 4);
+	ASSERT_EQ(2 * self->page, pread(self->fd, map + 4 * self->page,
+					2 * self->page, 14 * self->page));
+	EXPECT_STAMPS(map + 4 * self->page, 14, 2);
+}
+
+TEST_F(buffer, sendfile)
+{
+	char in[self->page], out[self->page];
+	off_t offset = 6 * self->page;
+	int pipes[2];
+
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_EQ(self->page, sendfile(pipes[1], self->fd, &offset, self->page));
+	ASSERT_EQ(self->page, read(pipes[0], in, self->page));
+	fm_stamp_page(out, 6);
+	EXPECT_EQ(0, memcmp(in, out, self->page));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+/* FAULTMAP_RESIZE: what goes is out of reach first, what comes is zero. */
+#include <sys/wait.h>
+
+#include "buffer_fixture.h"
+
+static int resize(int fd, size_t pages)
+{
+	struct faultmap_resize arg = { .bytes = pages * fm_page_size() };
+
+	return ioctl(fd, FAULTMAP_RESIZE, &arg);
+}
+
+static uint64_t bytes(int fd)
+{
+	struct faultmap_info info = { 0 };
+
+	ioctl(fd, FAULTMAP_INFO, &info);
+	return info.bytes;
+}
+
+TEST_F(buffer, shrink_cuts_off_the_tail)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+	struct faultmap_stats stats;
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+	ASSERT_EQ(0, resize(self->fd, 6));
+	EXPECT_EQ(6 * self->page, bytes(self->fd));
+	EXPECT_STAMPS(map, 0, 6);
+	EXPECT_SIGNALS(SIGBUS, map + 6 * self->page, FM_PAGES - 6);
+	stats = fm_stats(self->fd);
+	EXPECT_EQ(1, stats.zaps);
+	EXPECT_EQ(FM_PAGES - 6, stats.sigbus);
+	EXPECT_EQ(6 * self->page, lseek(self->fd, 0, SEEK_END));
+	EXPECT_EQ(MAP_FAILED, fm_map(self, 6, 1));
+	EXPECT_EQ(ENXIO, errno);
+}
+
+TEST_F(buffer, grow_adds_zeroes)
+{
+	char *map, zero[self->page], page[self->page];
+	size_t i;
+
+	memset(zero, 0, sizeof(zero));
+	ASSERT_EQ(0, resize(self->fd, 3 * FM_PAGES));
+	map = fm_map(self, 0, 3 * FM_PAGES);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+	for (i = FM_PAGES; i < 3 * FM_PAGES; i++) {
+		EXPECT_EQ(0, memcmp(map + i * self->page, zero, self->page));
+		ASSERT_EQ(self->page, pread(self->fd, page, self->page,
+					    i * self->page));
+		EXPECT_EQ(0, memcmp(page, zero, self->page));
+	}
+}
+
+TEST_F(buffer, shrunk_and_grown_again_shows_nothing_old)
+{
+	char zero[self->page], page[self->page], *map;
+	size_t i;
+
+	memset(zero, 0, sizeof(zero));
+	map = fm_map(self, 0, FM_PAGES);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+	ASSERT_EQ(0, resize(self->fd, 5));
+	ASSERT_EQ(0, resize(self->fd, FM_PAGES));
+	EXPECT_STAMPS(map, 0, 5);
+	for (i = 5; i < FM_PAGES; i++) {
+		ASSERT_EQ(self->page, pread(self->fd, page, self->page,
+					    i * self->page));
+		EXPECT_EQ(0, memcmp(page, zero, self->page));
+		/* A lazy mapping comes back, an eager one does not. */
+		EXPECT_EQ(fm_is_lazy(variant) ? 0 : SIGBUS,
+			  fm_read_at(map + i * self->page));
+	}
+}
+
+/* Many blocks: areas of vmalloc are freed whole, the rest is kept and zeroed. */
+TEST_F(buffer, across_blocks)
+{
+	static const size_t sizes[] = { 2000, 700, 512, 511, 1, 1024, 3 };
+	char page[self->page];
+	uint64_t *words = (uint64_t *)page;
+	size_t i, n, had = FM_PAGES;
+
+	for (n = 0; n < sizeof(sizes) / sizeof(*sizes); n++) {
+		ASSERT_EQ(0, resize(self->fd, sizes[n]));
+		for (i = 0; i < sizes[n]; i++) {
+			ASSERT_EQ(self->page, pread(self->fd, page, self->page,
+						    i * self->page));
+			ASSERT_EQ(i < had ? fm_stamp_word(i, 0) : 0, words[0]);
+		}
+		ASSERT_EQ(0, fm_stamp(self->fd, 0, sizes[n]));
+		had = sizes[n];
+	}
+}
+
+TEST_F(buffer, reaches_other_processes)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+	int to_child[2], from_child[2], status;
+	char byte = 0;
+	pid_t pid;
+
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, pipe(to_child));
+	ASSERT_EQ(0, pipe(from_child));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		int seen = fm_page_at(map + 12 * self->page) == 12;
+
+		seen = write(from_child[1], &byte, 1) == 1 && seen;
+		seen = read(to_child[0], &byte, 1) == 1 && seen;
+		seen = fm_read_at(map + 12 * self->page) == SIGBUS && seen;
+		_exit(!(seen && fm_page_at(map) == 0));
+	}
+	ASSERT_EQ(1, read(from_child[0], &byte, 1));
+	ASSERT_EQ(0, resize(self->fd, 12));
+	ASSERT_EQ(1, write(to_child[1], &byte, 1));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
+/* The private copies of what is cut off go too, as those of a file do. */
+TEST_F(buffer, reaches_private_copies)
+{
+	char *map = mmap(NULL, FM_PAGES * self->page, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE, self->fd, 0);
+
+	ASSERT_EQ(!fm_is_lazy(variant), map == MAP_FAILED);
+	if (!fm_is_lazy(variant))
+		return;
+	EXPECT_EQ(0, fm_write_at(map + 10 * self->page));
+	ASSERT_EQ(0, resize(self->fd, 10));
+	EXPECT_EQ(SIGBUS, fm_read_at(map + 10 * self->page));
+	EXPECT_STAMPS(map, 0, 10);
+}
+
+/* Before the first use there is no memory, and a size costs nothing. */
+TEST_F(buffer, before_the_first_use)
+{
+	int fd = fm_create(variant->memory, variant->strategy, FM_PAGES);
+	struct faultmap_info info = { 0 };
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, resize(fd, 1UL << 30));
+	ASSERT_EQ(0, resize(fd, 2));
+	ASSERT_EQ(0, ioctl(fd, FAULTMAP_INFO, &info));
+	EXPECT_EQ(0, info.flags & FAULTMAP_INFO_ALLOCATED);
+	EXPECT_EQ(0, info.extents);
+	ASSERT_EQ(0, fm_stamp(fd, 0, 2));
+	ASSERT_EQ(0, ioctl(fd, FAULTMAP_INFO, &info));
+	EXPECT_EQ(FAULTMAP_INFO_ALLOCATED,
+		  info.flags & FAULTMAP_INFO_ALLOCATED);
+	EXPECT_LE(1, info.extents);
+	EXPECT_GE(2, info.extents);
+	close(fd);
+}
+
+/* A size that no memory can hold fails and changes nothing. */
+TEST_F(buffer, too_large)
+{
+	EXPECT_EQ(-1, resize(self->fd, 1UL << 40));
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_EQ(FM_PAGES * self->page, bytes(self->fd));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+/* FAULTMAP_REVOKE: those who use the buffer now are cut off for good. */
+#include <sys/wait.h>
+
+#include "buffer_fixture.h"
+
+TEST_F(buffer, everything_fails)
+{
+	struct faultmap_resize resize = { .bytes = self->page };
+	char *map = fm_map(self, 0, FM_PAGES), byte = 0;
+	struct faultmap_info info = { 0 };
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, FM_PAGES / 2);
+	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_REVOKE));
+	EXPECT_SIGNALS(SIGBUS, map, FM_PAGES);
+	EXPECT_EQ(FM_PAGES, fm_stats(self->fd).sigbus);
+	EXPECT_EQ(1, fm_stats(self->fd).zaps);
+
+	EXPECT_EQ(MAP_FAILED, fm_map(self, 0, 1));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(-1, pread(self->fd, &byte, 1, 0));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(-1, pwrite(self->fd, &byte, 1, 0));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(-1, ioctl(self->fd, FAULTMAP_RESIZE, &resize));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(-1, ioctl(self->fd, FAULTMAP_REVOKE));
+	EXPECT_EQ(ENODEV, errno);
+	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_INFO, &info));
+	EXPECT_EQ(FAULTMAP_INFO_REVOKED | FAULTMAP_INFO_PRIVATE |
+		  FAULTMAP_INFO_ALLOCATED, info.flags);
+}
+
+TEST_F(buffer, reaches_other_processes)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+	int to_child[2], from_child[2], status;
+	char byte = 0;
+	pid_t pid;
+
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, pipe(to_child));
+	ASSERT_EQ(0, pipe(from_child));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		int seen = fm_page_at(map) == 0;
+
+		seen = write(from_child[1], &byte, 1) == 1 && seen;
+		seen = read(to_child[0], &byte, 1) == 1 && seen;
+		seen = fm_read_at(map) == SIGBUS && seen;
+		_exit(!(fm_write_at(map + self->page) == SIGBUS && seen));
+	}
+	ASSERT_EQ(1, read(from_child[0], &byte, 1));
+	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_REVOKE));
+	ASSERT_EQ(1, write(to_child[1], &byte, 1));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
+/* A node opened afterwards works, and shows what was there before. */
+TEST_F(buffer, node_is_opened_anew)
+{
+	int old = open(variant->node, O_RDWR), fd;
+	char *old_map, *map;
+
+	ASSERT_LE(0, old);
+	ASSERT_EQ(0, fm_stamp(old, 0, 4));
+	old_map = mmap(NULL, 4 * self->page, PROT_READ, MAP_SHARED, old, 0);
+	ASSERT_NE(MAP_FAILED, old_map);
+	ASSERT_EQ(0, ioctl(old, FAULTMAP_REVOKE));
+	fd = open(variant->node, O_RDWR);
+	ASSERT_LE(0, fd);
+	map = mmap(NULL, 4 * self->page, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, 4);
+	EXPECT_SIGNALS(SIGBUS, old_map, 4);
+	munmap(old_map, 4 * self->page);
+	munmap(map, 4 * self->page);
+	close(old);
+	close(fd);
+}
+
+/* One zap reaches the mappings made through every node of the buffer. */
+TEST_F(buffer, reaches_the_other_node)
+{
+	const char *path = fm_is_lazy(variant) ?
+		(variant->memory == FAULTMAP_MEMORY_PAGES ?
+		 "/dev/faultmap/pages-eager" : "/dev/faultmap/vmalloc-eager") :
+		(variant->memory == FAULTMAP_MEMORY_PAGES ?
+		 "/dev/faultmap/pages-lazy" : "/dev/faultmap/vmalloc-lazy");
+	int fd = open(variant->node, O_RDWR), other = open(path, O_RDWR);
+	char *map;
+
+	ASSERT_LE(0, fd);
+	ASSERT_LE(0, other);
+	map = mmap(NULL, self->page, PROT_READ, MAP_SHARED, other, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_EQ(0, fm_read_at(map));
+	ASSERT_EQ(0, ioctl(fd, FAULTMAP_REVOKE));
+	EXPECT_EQ(SIGBUS, fm_read_at(map));
+	munmap(map, self->page);
+	close(fd);
+	close(other);
+}
+
+TEST_HARNESS_MAIN
