@@ -120,7 +120,6 @@ run_terminal()
 	stty "$saved"
 }
 
-# first_complaint FILE: what klog shows of it, if anything
 complaints()
 {
 	"$vmdir/klog" "$@" >&2
@@ -159,7 +158,7 @@ judge()
 # boot run COMMAND, or boot shell
 boot()
 {
-	local machine accel qemu_status=0
+	local machine accel cpus=CPU qemu_status=0
 
 	cp "$vmdir/guest" "$run/guest"
 	printf '%s' "${2:-}" >"$run/command"
@@ -167,7 +166,8 @@ boot()
 	echo "${TERM:-dumb}" >"$run/term"
 	echo "$1 icount=$ICOUNT" >"$run/mode"
 	machine
-	say "Linux $release (Debian $(cat "$root/etc/faultmap-version")), $accel, $SMP CPUs"
+	[ "$SMP" = 1 ] || cpus=CPUs
+	say "Linux $release (Debian $(cat "$root/etc/faultmap-version")), $accel, $SMP $cpus"
 	if [ "$1" = shell ]; then
 		run_terminal
 	else

@@ -59,14 +59,18 @@ end_job()
 lock_series()
 {
 	exec {series_lock}>"$cache/lock-$KERNEL"
-	flock -n "$series_lock" && return
+	flock -w 2 "$series_lock" && return
 	say "waiting for another run to finish with the root or the build of $KERNEL"
 	flock "$series_lock"
 }
 
+# For all who inherited the lock, too.
 unlock_series()
 {
+	[ -n "$series_lock" ] || return 0
+	flock -u "$series_lock"
 	exec {series_lock}>&-
+	series_lock=''
 }
 
 root_key()
@@ -101,31 +105,20 @@ find_mirrors()
 	[ -n "$SECURITY_MIRROR" ] || say "apt has no security archive: going without"
 }
 
-heartbeat()
-{
-	while sleep 10; do
-		say "  ${SECONDS} s: $(tail -n 1 "$1" | cut -c 1-70)"
-	done
-}
-
 make_root()
 {
-	local pulse status=0
+	local old status=0
 
 	find_mirrors
 	as_root rm -rf --one-file-system "$cache/tmp-$KERNEL".*
 	stale=$(mktemp -d "$cache/tmp-$KERNEL.XXXXXX")
 	chmod 755 "$stale"
 	say "making the root of $KERNEL, once, in about a minute"
-	: >"$stale/log"
-	heartbeat "$stale/log" &
-	pulse=$!
 	run_job as_root env MIRROR="$MIRROR" SECURITY_MIRROR="$SECURITY_MIRROR" \
 		"$vmdir/root" "$KERNEL" "$stale" </dev/null || status=$?
-	kill "$pulse"
 	if [ "$status" != 0 ]; then
 		tail -n 20 "$stale/log" >&2
-		die "making the root of $KERNEL failed: see above"
+		die "making the root of $KERNEL from $MIRROR failed: see above"
 	fi
 	mv "$stale/root" "$root"
 	as_root rm -rf --one-file-system "$stale"
@@ -180,7 +173,7 @@ build()
 	if [ "$V" = 1 ]; then
 		in_root bash selftests/vm/build >&2 || exit 97
 	elif ! in_root bash selftests/vm/build >"$run/build.log" 2>&1; then
-		tail -n 40 "$run/build.log" >&2
+		tail -n 100 "$run/build.log" >&2
 		keep_run
 		say "the build for $release failed: see above"
 		exit 97
