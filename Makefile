@@ -1,10 +1,84 @@
 # SPDX-License-Identifier: GPL-2.0
 # faultmap: see README.md, or `make help`.
 
+KERNEL ?= 6.12
 KDIR ?= /lib/modules/$(shell uname -r)/build
+KSRC ?= $(CURDIR)/out/ksrc
+NATIVE ?= 0
 
-module:
-	@test -d '$(KDIR)' || { echo "faultmap: no kernel headers at $(KDIR): install linux-headers-$$(uname -r) or give KDIR=" >&2; exit 1; }
+# What vm reads from its environment may be given as a variable of make.
+export KERNEL TIMEOUT ICOUNT SMP MEM MODPARAMS CMDLINE QEMUFLAGS V FAULTMAP_CACHE NATIVE
+
+vm := selftests/vm/vm
+kernels = $(shell awk '!/^\#/ && NF { print $$1 }' selftests/vm/kernels)
+
+module: | $(KDIR)
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/module modules
 
-.PHONY: module
+$(KDIR):
+	@echo "faultmap: no kernel headers at $@: install linux-headers-$$(uname -r), or give KDIR=" >&2
+	@exit 1
+
+help:
+	@echo 'The main job and the proof, in a guest that is set up by itself:'
+	@echo '  make compare            eager against lazy, measured on a stock kernel'
+	@echo '  make test               the selftests on the default kernel, $(KERNEL)'
+	@echo '  make test-all           the selftests on every kernel, $(kernels), and of the runner'
+	@echo '  make vm RUN='\''COMMAND'\''    one command in a guest with the module loaded'
+	@echo '  make vm                 a shell there'
+	@echo '  make test-runner        the tests of the guest runner itself'
+	@echo '  make lint               checkpatch, sparse, W=1, shellcheck, kernel-doc, ...'
+	@echo 'On this machine, where it takes modules:'
+	@echo '  make [KDIR=HEADERS]     build the module for a kernel at hand'
+	@echo '  make load, make unload  load it (MODPARAMS="size=1G order=0"), remove it'
+	@echo '  make check              the selftests'
+	@echo '  make compare NATIVE=1   the comparison, by wall clock and hardware counters'
+	@echo 'And:'
+	@echo '  make clean              remove what was built in this folder'
+	@echo '  make clean-cache        remove the guests; newer kernels are fetched next time'
+	@echo 'Variables: KERNEL=$(shell echo $(kernels) | tr " " "|") ICOUNT=1 MODPARAMS= SMP= MEM= TIMEOUT= CMDLINE='
+	@echo '  FAULTMAP_CACHE= V=1; `selftests/vm/vm --help` explains them.'
+
+vm:
+ifdef RUN
+	@$(vm) run '$(subst ','\'',$(value RUN))'
+else
+	@$(vm) shell
+endif
+
+test:
+	@selftests/test $(KERNEL)
+
+test-all:
+	@selftests/test runner $(kernels)
+
+test-runner:
+	@selftests/test runner
+
+compare:
+	@perf/compare
+
+lint:
+	@selftests/lint
+
+load: module
+	insmod module/faultmap.ko $(MODPARAMS)
+
+unload:
+	rmmod faultmap
+
+check: module $(KSRC)/.version
+	@test -e /dev/faultmap/control || { echo "faultmap: not loaded: run make load first" >&2; exit 1; }
+	$(MAKE) -C selftests install KSRC=$(KSRC) INSTALL_PATH=$(CURDIR)/out/selftests
+	@FAULTMAP_KO=$(CURDIR)/module/faultmap.ko selftests/test --native out/selftests $(KSRC)
+
+$(KSRC)/.version:
+	selftests/vm/ksrc $(KSRC)
+
+clean:
+	git clean -fdXq
+
+clean-cache:
+	@$(vm) clean
+
+.PHONY: module help vm test test-all test-runner compare lint load unload check clean clean-cache

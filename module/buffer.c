@@ -248,10 +248,12 @@ static unsigned long faultmap_resolve_any(const struct faultmap_buffer *buf,
 					  pgoff_t pgoff, unsigned long max,
 					  unsigned long *pfn)
 {
-	unsigned long npages = smp_load_acquire(&buf->npages);
-	void **addr = READ_ONCE(buf->addr);
-	unsigned long run = 1;
+	unsigned long npages, run = 1;
+	void **addr;
 
+	/* Pairs with faultmap_set_size(): @addr is as long, or longer. */
+	npages = smp_load_acquire(&buf->npages);
+	addr = READ_ONCE(buf->addr);
 	if (pgoff >= npages || !addr)
 		return 0;
 	max = min(max, npages - pgoff);

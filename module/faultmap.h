@@ -71,12 +71,12 @@ struct faultmap_buffer {
 	struct inode *inode;
 	const struct faultmap_memory *memory;
 	unsigned int order;
-	struct mutex alloc_lock;
+	struct mutex alloc_lock;	/* first allocation, changes of @addr */
 	void **addr;
 	unsigned long npages;
 	unsigned long allocated;
 	unsigned int generation;
-	spinlock_t unsettled_lock;
+	spinlock_t unsettled_lock;	/* @unsettled */
 	struct list_head unsettled;
 };
 
@@ -136,7 +136,7 @@ struct faultmap_view {
 	bool private;
 	unsigned int id;
 	struct faultmap_counters __percpu *counters;
-	spinlock_t base_lock;
+	spinlock_t base_lock;		/* @base */
 	struct faultmap_stats base;
 	struct dentry *debugfs;
 };

@@ -57,9 +57,9 @@ struct faultmap_create {
 };
 
 /* Bits of struct faultmap_info.flags */
-#define FAULTMAP_INFO_ALLOCATED	(1U << 0)	/* the buffer has its memory */
-#define FAULTMAP_INFO_PRIVATE	(1U << 1)	/* made by FAULTMAP_CREATE */
-#define FAULTMAP_INFO_REVOKED	(1U << 2)	/* this descriptor is revoked */
+#define FAULTMAP_INFO_ALLOCATED	0x1U	/* the buffer has its memory */
+#define FAULTMAP_INFO_PRIVATE	0x2U	/* made by FAULTMAP_CREATE */
+#define FAULTMAP_INFO_REVOKED	0x4U	/* this descriptor is revoked */
 
 /**
  * struct faultmap_info - result of FAULTMAP_INFO

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* FAULTMAP_RESIZE: what goes is out of reach first, what comes is zero. */
+#include <sched.h>
 #include <sys/wait.h>
 
 #include "buffer_fixture.h"
@@ -123,6 +124,46 @@ TEST_F(buffer, reaches_other_processes)
 	ASSERT_EQ(1, write(to_child[1], &byte, 1));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
+}
+
+/*
+ * An eager mmap(2) fills page tables before the kernel can find its VMA: a zap
+ * in between must not miss it. The child maps all it can, over and over; the
+ * parent shrinks the buffer meanwhile, and says so.
+ */
+TEST_F_TIMEOUT(buffer, cuts_off_mappings_in_the_making, 60)
+{
+	const size_t pages = 1024, tail = (pages - 1) * self->page;
+	volatile int *shrunk = mmap(NULL, self->page, PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int round, status;
+	pid_t pid;
+
+	ASSERT_NE(MAP_FAILED, shrunk);
+	for (round = 0; round < 20; round++) {
+		ASSERT_EQ(0, resize(self->fd, pages));
+		*shrunk = 0;
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			char *map = MAP_FAILED, *next;
+
+			while ((next = fm_map(self, 0, pages)) != MAP_FAILED) {
+				if (map != MAP_FAILED)
+					munmap(map, pages * self->page);
+				map = next;
+			}
+			while (!*shrunk)
+				sched_yield();
+			_exit(map != MAP_FAILED &&
+			      fm_read_at(map + tail) != SIGBUS);
+		}
+		usleep(500 * round);
+		ASSERT_EQ(0, resize(self->fd, 1));
+		*shrunk = 1;
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_EQ(0, status);
+	}
 }
 
 /* The private copies of what is cut off go too, as those of a file do. */
