@@ -93,7 +93,9 @@ run_guest()
 {
 	local readers=()
 
-	[ ! -t 0 ] || exec </dev/null
+	if [ -t 0 ] || [ ! -e /dev/fd/0 ]; then
+		exec </dev/null
+	fi
 	mkfifo "$run/out" "$run/err"
 	{ cat || cat >/dev/null; } <"$run/out" {root_lock}<&- &
 	readers+=($!)
@@ -141,7 +143,7 @@ judge()
 			[ "$status" != 0 ] || status=99
 		fi
 	else
-		complaints "$run/console.log" || :
+		[ ! -f "$run/console.log" ] || complaints "$run/console.log" || :
 		case $qemu_status in
 		124 | 137)
 			say "the guest was hung, and killed after $TIMEOUT s: see TIMEOUT"

@@ -120,7 +120,7 @@ make_root()
 		tail -n 20 "$stale/log" >&2
 		die "making the root of $KERNEL from $MIRROR failed: see above"
 	fi
-	mv "$stale/root" "$root"
+	as_root mv "$stale/root" "$root"
 	as_root rm -rf --one-file-system "$stale"
 	stale=''
 	say "made $root in $SECONDS s"
