@@ -15,6 +15,7 @@ FIXTURE(buffer)
 	size_t page;
 	int fd;
 };
+
 FIXTURE_VARIANT(buffer)
 {
 	const char *node;

@@ -106,7 +106,7 @@ TEST_F(buffer, same_in_fdinfo_and_debugfs)
 {
 	char fdinfo[64], debugfs[96], *map = fm_map(self, 0, FM_PAGES);
 	struct faultmap_stats stats;
-	const char *paths[] = { fdinfo, debugfs };
+	const char *path;
 	size_t i;
 
 	ASSERT_NE(MAP_FAILED, map);
@@ -117,17 +117,18 @@ TEST_F(buffer, same_in_fdinfo_and_debugfs)
 	snprintf(debugfs, sizeof(debugfs),
 		 "/sys/kernel/debug/faultmap/private-%lld", field(fdinfo, "view"));
 	for (i = 0; i < 2; i++) {
-		EXPECT_EQ(FM_PAGES * self->page, field(paths[i], "bytes"));
-		EXPECT_EQ(stats.read_faults, field(paths[i], "read_faults"));
-		EXPECT_EQ(stats.write_faults, field(paths[i], "write_faults"));
+		path = i ? debugfs : fdinfo;
+		EXPECT_EQ(FM_PAGES * self->page, field(path, "bytes"));
+		EXPECT_EQ(stats.read_faults, field(path, "read_faults"));
+		EXPECT_EQ(stats.write_faults, field(path, "write_faults"));
 		EXPECT_EQ(stats.pages_installed,
-			  field(paths[i], "pages_installed"));
-		EXPECT_EQ(stats.sigbus, field(paths[i], "sigbus"));
-		EXPECT_EQ(stats.mmaps, field(paths[i], "mmaps"));
-		EXPECT_EQ(stats.opens, field(paths[i], "opens"));
-		EXPECT_EQ(stats.closes, field(paths[i], "closes"));
-		EXPECT_EQ(stats.moves, field(paths[i], "moves"));
-		EXPECT_EQ(stats.zaps, field(paths[i], "zaps"));
+			  field(path, "pages_installed"));
+		EXPECT_EQ(stats.sigbus, field(path, "sigbus"));
+		EXPECT_EQ(stats.mmaps, field(path, "mmaps"));
+		EXPECT_EQ(stats.opens, field(path, "opens"));
+		EXPECT_EQ(stats.closes, field(path, "closes"));
+		EXPECT_EQ(stats.moves, field(path, "moves"));
+		EXPECT_EQ(stats.zaps, field(path, "zaps"));
 	}
 }
 

@@ -175,7 +175,8 @@ TEST_F(control, shorter_struct)
 				 offsetof(struct faultmap_create, order));
 	int fd;
 
-	arg.order = arg.flags = ~0U;
+	arg.order = ~0U;
+	arg.flags = ~0U;
 	fd = ioctl(self->fd, cmd, &arg);
 	EXPECT_LE(0, fd);
 	close(fd);
