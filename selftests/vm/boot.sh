@@ -4,7 +4,7 @@
 start_run()
 {
 	mkdir -p "$cache/runs"
-	find "$cache/runs" -mindepth 1 -maxdepth 1 -mtime +7 -print0 |
+	find "$cache/runs" -mindepth 1 -maxdepth 1 -mtime +0 -print0 |
 		as_root xargs -0r rm -rf --one-file-system
 	run=$(mktemp -d "$cache/runs/$KERNEL.XXXXXX")
 	keep=0
