@@ -27,7 +27,11 @@
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define MAX_SHARES		32
 #define MAX_RUNS		1000000
+#define LEAST_RUNS		3
 #define NSEC_PER_SEC		1000000000ULL
+#define BLOCK_ORDER		9
+#define BLOCK_BYTES		(2UL << 20)
+#define HELD_PAGES_BYTES	(32UL << 20)
 #define MAPPING_ALIGN		(1024UL << 20)
 
 enum order { SEQUENTIAL, REVERSE, SPREAD, RANDOM };
@@ -54,9 +58,11 @@ static const char * const access_names[] = {
  * @access: how they are touched
  * @warmups: runs that are not measured
  * @repeats: at most so many measured runs
- * @budget_ns: no further run once the measured ones took that long; 0: no limit
+ * @budget_ns: no further run than LEAST_RUNS once the measured ones took that
+ *	long; 0: no limit
  * @settle: wait for a quiet machine first
  * @tolerance_ppm: by how much a fixed piece of work may differ on a quiet one
+ * @scatter: nodes get their memory in blocks that do not touch
  * @header: print the line of column names
  * @verbose: tell on stderr which memory is being measured
  * @control: "CTL,ACK", the fifos of perf stat --control, or NULL
@@ -72,6 +78,7 @@ struct config {
 	__u64 budget_ns;
 	bool settle;
 	unsigned int tolerance_ppm;
+	bool scatter;
 	bool header;
 	bool verbose;
 	const char *control;
@@ -436,13 +443,76 @@ static void populate_memfd(const struct source *source,
 }
 
 /* A driver allocates its whole buffer when a byte of it is read. */
-static void populate_node(struct source *source)
+static void allocate_node(const struct source *source)
 {
-	struct faultmap_info info;
 	char byte;
 
 	if (pread(source->fd, &byte, 1, 0) != 1)
 		exit_err("%s: cannot read: %s", source->name, strerror(errno));
+}
+
+static void resize_node(const struct source *source, __u64 bytes)
+{
+	const struct faultmap_resize resize = { .bytes = bytes };
+
+	if (ioctl(source->fd, FAULTMAP_RESIZE, &resize))
+		exit_err("--scatter: %s: cannot resize: %s", source->name,
+			 strerror(errno));
+}
+
+/* Takes memory, until the descriptor that it returns is closed. */
+static int hold_memory(int control, __u64 bytes, unsigned int order)
+{
+	const struct faultmap_create create = {
+		.bytes = bytes,
+		.memory = FAULTMAP_MEMORY_PAGES,
+		.order = order,
+	};
+	int fd = ioctl(control, FAULTMAP_CREATE, &create);
+	char byte;
+
+	if (fd < 0 || pread(fd, &byte, 1, 0) != 1)
+		exit_err("--scatter: no memory to hold: %s", strerror(errno));
+	return fd;
+}
+
+/*
+ * How a fresh machine lays out a buffer is chance: in one extent, or in two,
+ * which costs an eager mapping twice as much and more. So the buffer grows block
+ * by block, with the next free block in other hands each time. The single pages
+ * that were freed last are held, too: they would scatter it as chance will.
+ */
+static void allocate_scattered(const struct source *source, __u64 bytes)
+{
+	int control = open("/dev/faultmap/control", O_RDWR | O_CLOEXEC);
+	size_t blocks = (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES, i;
+	int *held = calloc(blocks, sizeof(*held)), pages;
+
+	if (control < 0 || !held)
+		exit_err("--scatter: /dev/faultmap/control: %s", strerror(errno));
+	pages = hold_memory(control, HELD_PAGES_BYTES, 0);
+	for (i = 0; i < blocks - 1; i++) {
+		resize_node(source, (i + 1) * BLOCK_BYTES);
+		allocate_node(source);
+		held[i] = hold_memory(control, BLOCK_BYTES, BLOCK_ORDER);
+	}
+	resize_node(source, bytes);
+	allocate_node(source);
+	for (i = 0; i < blocks - 1; i++)
+		close(held[i]);
+	close(pages);
+	close(control);
+	free(held);
+}
+
+static void populate_node(struct source *source, bool scatter)
+{
+	struct faultmap_info info = node_info(source->name, source->fd);
+
+	if (scatter && !(info.flags & FAULTMAP_INFO_ALLOCATED))
+		allocate_scattered(source, info.bytes);
+	else
+		allocate_node(source);
 	info = node_info(source->name, source->fd);
 	snprintf(source->extents, sizeof(source->extents), "%llu", info.extents);
 }
@@ -451,7 +521,7 @@ static void populate_node(struct source *source)
 static void populate(struct source *source, const struct config *config)
 {
 	if (source->driver)
-		populate_node(source);
+		populate_node(source, config->scatter);
 	else if (source->fd >= 0)
 		populate_memfd(source, config);
 }
@@ -593,7 +663,8 @@ static struct run measure(const struct source *source,
 		if (!i || total_ns(&run) < total_ns(&best))
 			best = run;
 		spent += total_ns(&run);
-		if (config->budget_ns && spent >= config->budget_ns)
+		if (config->budget_ns && spent >= config->budget_ns &&
+		    i + 1 >= LEAST_RUNS)
 			break;
 	}
 	return best;
@@ -667,10 +738,14 @@ static void print_usage(FILE *out)
 	      "  -a, --access=ACCESS    read or write; a write changes no contents (write)\n"
 	      "  -w, --warmups=N        runs before those that are measured (1)\n"
 	      "  -r, --repeats=N        measured runs, of which the quickest is printed (5)\n"
-	      "  -b, --budget=MS        no further run of a share after so many ms (no limit)\n"
+	      "  -b, --budget=MS        no more than 3 runs of a share after so many ms (no\n"
+	      "                         limit)\n"
 	      "  -t, --settle=PPM       first wait until a fixed piece of work repeats within\n"
 	      "                         so many millionths; 0: to the digit; or off (0)\n"
 	      "  -c, --control=CTL,ACK  enable perf stat --control fifo:CTL,ACK in measured runs\n"
+	      "  -x, --scatter          let nodes that have no memory yet get it in blocks of\n"
+	      "                         2 MiB that do not touch, as after long use; else it is\n"
+	      "                         for each boot to say how scattered it is\n"
 	      "  -n, --no-header        no line with the names of the columns\n"
 	      "  -v, --verbose          tell on stderr what is being measured\n"
 	      "  -h, --help             this text\n", out);
@@ -786,6 +861,7 @@ static const struct option options[] = {
 	{ "budget",	required_argument, NULL, 'b' },
 	{ "settle",	required_argument, NULL, 't' },
 	{ "control",	required_argument, NULL, 'c' },
+	{ "scatter",	no_argument,	   NULL, 'x' },
 	{ "no-header",	no_argument,	   NULL, 'n' },
 	{ "verbose",	no_argument,	   NULL, 'v' },
 	{ "help",	no_argument,	   NULL, 'h' },
@@ -823,6 +899,9 @@ static void parse_option(struct config *config, int option, const char *arg)
 	case 'c':
 		config->control = arg;
 		break;
+	case 'x':
+		config->scatter = true;
+		break;
 	case 'n':
 		config->header = false;
 		break;
@@ -843,7 +922,7 @@ static void parse_options(struct config *config, int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt_long(argc, argv, "S:s:o:a:w:r:b:t:c:nvh",
+	while ((option = getopt_long(argc, argv, "S:s:o:a:w:r:b:t:c:xnvh",
 				     options, NULL)) != -1)
 		parse_option(config, option, optarg);
 	if (optind == argc) {
