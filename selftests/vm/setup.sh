@@ -28,8 +28,11 @@ install_needed()
 	# shellcheck disable=SC2086
 	{ as_root apt-get -qq update &&
 	  as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get -qq install --no-install-recommends $missing; } >&2 </dev/null ||
-		die "apt-get install --no-install-recommends$missing failed"
+		apt-get -qq install --no-install-recommends $missing; } \
+		>"$cache/install.log" 2>&1 </dev/null || {
+		tail -n 20 "$cache/install.log" >&2
+		die "apt-get install --no-install-recommends$missing failed: see above"
+	}
 }
 
 # run_job COMMAND...: in a process group of its own, so that whatever ends vm
@@ -190,6 +193,6 @@ clean_cache()
 	for dir in "$cache"/root-*; do
 		[ ! -d "$dir" ] || remove_root "$dir"
 	done
-	as_root rm -rf --one-file-system "$cache"/{tmp-*,build,runs,kvm-*,lock-*}
+	as_root rm -rf --one-file-system "$cache"/{tmp-*,build,runs,kvm-*,lock-*,install.log}
 	rmdir "$cache" 2>/dev/null || :
 }
