@@ -119,15 +119,15 @@ struct faultmap_buffer *faultmap_buffer_create(const struct faultmap_memory *mem
  * many pages are left: a block that reaches across @from stays whole.
  */
 static unsigned long faultmap_free_blocks(const struct faultmap_memory *memory,
-					  void **addr, unsigned long from,
-					  unsigned long to)
+					  const unsigned long *addr,
+					  unsigned long from, unsigned long to)
 {
 	unsigned long i;
 
 	for (i = to; i-- > from; ) {
-		if (!memory->starts_block(addr, i))
+		if (!(addr[i] & FM_BLOCK))
 			continue;
-		memory->free(addr[i]);
+		memory->free((void *)(addr[i] & PAGE_MASK));
 		to = i;
 		cond_resched();
 	}
@@ -166,8 +166,9 @@ void faultmap_buffer_put(struct faultmap_buffer *buf)
 	kref_put(&buf->ref, faultmap_buffer_release);
 }
 
-static long faultmap_alloc_blocks(struct faultmap_buffer *buf, void **addr,
-				  unsigned long from, unsigned long to)
+static long faultmap_alloc_blocks(struct faultmap_buffer *buf,
+				  unsigned long *addr, unsigned long from,
+				  unsigned long to)
 {
 	const struct faultmap_memory *memory = buf->memory;
 	unsigned long n = from;
@@ -190,7 +191,7 @@ static long faultmap_alloc_blocks(struct faultmap_buffer *buf, void **addr,
 /* Gives the buffer memory for @npages pages; alloc_lock is held. */
 static int faultmap_allocate(struct faultmap_buffer *buf, unsigned long npages)
 {
-	void **addr, **old = buf->addr;
+	unsigned long *addr, *old = buf->addr;
 	int ret;
 
 	if (npages > totalram_pages())
@@ -238,10 +239,10 @@ int faultmap_buffer_populate(struct faultmap_buffer *buf)
 	return ret;
 }
 
-static unsigned long faultmap_pfn(const struct faultmap_buffer *buf, void **addr,
-				  unsigned long index)
+static unsigned long faultmap_pfn(const struct faultmap_buffer *buf,
+				  const unsigned long *addr, unsigned long index)
 {
-	return page_to_pfn(buf->memory->to_page(addr[index]));
+	return page_to_pfn(buf->memory->to_page((void *)(addr[index] & PAGE_MASK)));
 }
 
 static unsigned long faultmap_resolve_any(const struct faultmap_buffer *buf,
@@ -249,7 +250,7 @@ static unsigned long faultmap_resolve_any(const struct faultmap_buffer *buf,
 					  unsigned long *pfn)
 {
 	unsigned long npages, run = 1;
-	void **addr;
+	unsigned long *addr;
 
 	/* Pairs with faultmap_set_size(): @addr is as long, or longer. */
 	npages = smp_load_acquire(&buf->npages);
@@ -309,8 +310,10 @@ static void faultmap_wait_faults(struct faultmap_buffer *buf, pgoff_t from)
 {
 	pgoff_t i;
 
+	if (!buf->memory->has_pages)
+		return;
 	for (i = from; i < buf->allocated; i++) {
-		struct page *page = buf->memory->to_page(buf->addr[i]);
+		struct page *page = pfn_to_page(faultmap_pfn(buf, buf->addr, i));
 
 		lock_page(page);
 		unlock_page(page);
@@ -359,7 +362,7 @@ static void faultmap_clear_tail(struct faultmap_buffer *buf)
 	unsigned long i;
 
 	for (i = buf->npages; i < buf->allocated; i++)
-		clear_page(buf->addr[i]);
+		clear_page((void *)(buf->addr[i] & PAGE_MASK));
 }
 
 static int faultmap_grow(struct faultmap_buffer *buf, unsigned long npages)

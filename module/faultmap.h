@@ -24,27 +24,32 @@
 
 struct seq_file;
 
+/* Marks a page's address as one from which memory is freed. */
+#define FM_BLOCK	1UL
+
 /**
  * struct faultmap_memory - a kind of memory
  * @name: as in the name of a node
  * @id: its number for user space
  * @has_order: the order of a block can be chosen
+ * @has_pages: its pages may be referenced, and so handed to user space
  * @max_block: the most pages that one call of @alloc may be asked for
  * @alloc: allocates a block of at most @pages pages, zeroed and charged to the
- *	caller's memory cgroup, each page with a reference of its own; stores the
- *	kernel address of each page and returns how many there are, or -ENOMEM
- * @free: frees the block that begins at an address
- * @starts_block: tells whether @free takes the address of page @index
+ *	caller's memory cgroup; stores the kernel address of each page, plus
+ *	FM_BLOCK if @free takes it, and returns how many there are, or -ENOMEM.
+ *	With @has_pages, each page has a reference of its own.
+ * @free: frees what begins at an address
  * @to_page: the page behind a kernel address of this kind
  */
 struct faultmap_memory {
 	const char *name;
 	enum faultmap_memory_id id;
 	bool has_order;
+	bool has_pages;
 	unsigned long max_block;
-	long (*alloc)(void **addr, unsigned long pages, unsigned int order);
+	long (*alloc)(unsigned long *addr, unsigned long pages,
+		      unsigned int order);
 	void (*free)(void *addr);
-	bool (*starts_block)(void *const *addr, unsigned long index);
 	struct page *(*to_page)(const void *addr);
 };
 
@@ -58,8 +63,8 @@ struct faultmap_memory {
  * @order: largest block order to ask for
  * @alloc_lock: guards the first allocation and every change of @addr; taken
  *	under an mmap_lock, so nobody may wait for one while holding it
- * @addr: kernel address of each page, NULL until the first use; readers hold
- *	faultmap_srcu
+ * @addr: kernel address of each page, plus FM_BLOCK where a block begins; NULL
+ *	until the first use; readers hold faultmap_srcu
  * @npages: size in pages; what lies beyond is out of reach for new translations
  * @allocated: pages with memory, at least @npages once there is any
  * @generation: counts the revocations; a file of an older one is dead
@@ -72,7 +77,7 @@ struct faultmap_buffer {
 	const struct faultmap_memory *memory;
 	unsigned int order;
 	struct mutex alloc_lock;	/* first allocation, changes of @addr */
-	void **addr;
+	unsigned long *addr;
 	unsigned long npages;
 	unsigned long allocated;
 	unsigned int generation;
@@ -86,6 +91,7 @@ struct faultmap_file;
  * struct faultmap_strategy - a way to map a buffer
  * @name: as in the name of a node
  * @id: its number for user space
+ * @by_page: hands out struct pages, not frames
  * @cow: private (copy-on-write) mappings come out right
  * @vm_ops: for every mapping
  * @mmap: what is to be done at mmap(2), or NULL; called with the mmap_lock held
@@ -94,6 +100,7 @@ struct faultmap_file;
 struct faultmap_strategy {
 	const char *name;
 	enum faultmap_strategy_id id;
+	bool by_page;
 	bool cow;
 	const struct vm_operations_struct *vm_ops;
 	int (*mmap)(struct faultmap_file *file, struct vm_area_struct *vma);
@@ -205,6 +212,11 @@ struct faultmap_file *faultmap_file_create(struct faultmap_view *view);
 void faultmap_file_free(struct faultmap_file *file);
 void faultmap_file_attach(struct file *filp, struct faultmap_file *file);
 
+enum faultmap_direction { FM_FROM_BUFFER, FM_TO_BUFFER };
+
+size_t faultmap_copy(struct faultmap_file *file, loff_t pos, void *memory,
+		     size_t len, enum faultmap_direction direction);
+
 /* ioctl.c */
 /**
  * struct faultmap_ioctl - an entry of an ioctl table
@@ -226,16 +238,15 @@ long faultmap_ioctl_call(struct file *filp, unsigned int cmd, void __user *uarg,
 extern const struct faultmap_strategy *const faultmap_strategies[];
 extern const unsigned int faultmap_nr_strategies;
 
+bool faultmap_supported(const struct faultmap_memory *memory,
+			const struct faultmap_strategy *strategy);
 int faultmap_mmap(struct file *filp, struct vm_area_struct *vma);
 void faultmap_settle_mappings(struct faultmap_buffer *buf);
-void faultmap_vma_open(struct vm_area_struct *vma);
-void faultmap_vma_close(struct vm_area_struct *vma);
-int faultmap_vma_mremap(struct vm_area_struct *vma);
 
 /* fault.c */
-extern const struct vm_operations_struct faultmap_lazy_vm_ops;
-
 vm_fault_t faultmap_refuse_fault(struct vm_fault *vmf);
+vm_fault_t faultmap_lazy_fault(struct vm_fault *vmf);
+vm_fault_t faultmap_lazy_pfn_fault(struct vm_fault *vmf);
 
 /* stats.c */
 static inline void faultmap_count(const struct faultmap_view *view,

@@ -18,20 +18,28 @@
  * enum faultmap_memory_id - where the memory of a buffer comes from
  * @FAULTMAP_MEMORY_PAGES: the page allocator, in blocks of a chosen order
  * @FAULTMAP_MEMORY_VMALLOC: vmalloc, in areas of at most 2 MiB
+ * @FAULTMAP_MEMORY_KMALLOC: kmalloc, in page-aligned pieces of at most 64 KiB;
+ *	mapped by page frame only, since such pages may not be referenced
  */
 enum faultmap_memory_id {
 	FAULTMAP_MEMORY_PAGES = 0,
 	FAULTMAP_MEMORY_VMALLOC = 1,
+	FAULTMAP_MEMORY_KMALLOC = 2,
 };
 
 /**
  * enum faultmap_strategy_id - when and how a page gets into a page table
  * @FAULTMAP_STRATEGY_EAGER: all page frames at mmap(2), by remap_pfn_range()
  * @FAULTMAP_STRATEGY_LAZY: one page at its first touch, by the fault handler
+ * @FAULTMAP_STRATEGY_EAGER_PAGE: all pages at mmap(2), by vm_insert_pages()
+ * @FAULTMAP_STRATEGY_LAZY_PFN: one page frame at its first touch, by
+ *	vmf_insert_pfn()
  */
 enum faultmap_strategy_id {
 	FAULTMAP_STRATEGY_EAGER = 0,
 	FAULTMAP_STRATEGY_LAZY = 1,
+	FAULTMAP_STRATEGY_EAGER_PAGE = 2,
+	FAULTMAP_STRATEGY_LAZY_PFN = 3,
 };
 
 /**

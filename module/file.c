@@ -136,14 +136,19 @@ static loff_t faultmap_llseek(struct file *filp, loff_t offset, int whence)
 				 i_size_read(file->view->buffer->inode));
 }
 
-enum faultmap_direction { FM_FROM_BUFFER, FM_TO_BUFFER };
-
-/*
- * Copies between @bounce and the buffer, at most to the end of a page. Returns
- * the number of bytes, 0 beyond the end of the buffer.
+/**
+ * faultmap_copy() - copy between kernel memory and the buffer
+ * @file: a file of the buffer
+ * @pos: where in the buffer, in bytes
+ * @memory: kernel memory
+ * @len: how many bytes
+ * @direction: which way
+ *
+ * Return: the number of bytes copied, at most to the end of a page; 0 beyond the
+ * end of the buffer, or if the file is revoked.
  */
-static size_t faultmap_copy(struct faultmap_file *file, loff_t pos, char *bounce,
-			    size_t len, enum faultmap_direction direction)
+size_t faultmap_copy(struct faultmap_file *file, loff_t pos, void *memory,
+		     size_t len, enum faultmap_direction direction)
 {
 	unsigned int offset = offset_in_page(pos);
 	unsigned long pfn;
@@ -154,9 +159,9 @@ static size_t faultmap_copy(struct faultmap_file *file, loff_t pos, char *bounce
 	if (!faultmap_resolve(file, pos >> PAGE_SHIFT, 1, &pfn))
 		len = 0;
 	else if (direction == FM_FROM_BUFFER)
-		memcpy_from_page(bounce, pfn_to_page(pfn), offset, len);
+		memcpy_from_page(memory, pfn_to_page(pfn), offset, len);
 	else
-		memcpy_to_page(pfn_to_page(pfn), offset, bounce, len);
+		memcpy_to_page(pfn_to_page(pfn), offset, memory, len);
 	srcu_read_unlock(&faultmap_srcu, idx);
 	return len;
 }

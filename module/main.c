@@ -37,6 +37,9 @@ static int faultmap_check_create(const struct faultmap_create *create)
 	    create->strategy >= faultmap_nr_strategies ||
 	    create->window > 1 || create->flags || create->reserved)
 		return -EINVAL;
+	if (!faultmap_supported(faultmap_memories[create->memory],
+				faultmap_strategies[create->strategy]))
+		return -EOPNOTSUPP;
 	return faultmap_check_order(faultmap_memories[create->memory],
 				    create->order) ?:
 	       faultmap_check_bytes(create->bytes);
@@ -178,6 +181,8 @@ static int faultmap_add_nodes_of(const struct faultmap_memory *memory,
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);
 	for (i = 0; i < faultmap_nr_strategies && !ret; i++) {
+		if (!faultmap_supported(memory, faultmap_strategies[i]))
+			continue;
 		ret = faultmap_node_add(&faultmap_nodes[faultmap_nr_nodes], buf,
 					faultmap_strategies[i]);
 		if (!ret)

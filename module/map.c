@@ -103,13 +103,8 @@ static struct faultmap_view *faultmap_vma_view(struct vm_area_struct *vma)
 	return file->view;
 }
 
-/**
- * faultmap_vma_open() - a mapping was split, inherited or moved
- * @vma: the new VMA
- *
- * Context: the mmap_lock is held for writing.
- */
-void faultmap_vma_open(struct vm_area_struct *vma)
+/* A mapping was split, inherited or moved: @vma is the new one. */
+static void faultmap_vma_open(struct vm_area_struct *vma)
 {
 	struct faultmap_view *view = faultmap_vma_view(vma);
 
@@ -117,13 +112,8 @@ void faultmap_vma_open(struct vm_area_struct *vma)
 	trace_faultmap_open(view, vma);
 }
 
-/**
- * faultmap_vma_close() - a mapping is gone, with its translations
- * @vma: the VMA that ends
- *
- * Context: the mmap_lock is held for reading or writing.
- */
-void faultmap_vma_close(struct vm_area_struct *vma)
+/* A mapping is gone, with its translations; the mmap_lock may be held for reading. */
+static void faultmap_vma_close(struct vm_area_struct *vma)
 {
 	struct faultmap_view *view = faultmap_vma_view(vma);
 
@@ -131,15 +121,11 @@ void faultmap_vma_close(struct vm_area_struct *vma)
 	trace_faultmap_close(view, vma);
 }
 
-/**
- * faultmap_vma_mremap() - a mapping has moved
- * @vma: the VMA at its new place; its vm_pgoff still means the same offset
- *
- * Context: the mmap_lock is held for writing. Growth in place and shrinking
- * come without any call.
- * Return: 0, to allow it.
+/*
+ * A mapping has moved; its vm_pgoff still means the same offset. Growth in place
+ * and shrinking come without any call.
  */
-int faultmap_vma_mremap(struct vm_area_struct *vma)
+static int faultmap_vma_mremap(struct vm_area_struct *vma)
 {
 	struct faultmap_view *view = faultmap_vma_view(vma);
 
@@ -148,8 +134,41 @@ int faultmap_vma_mremap(struct vm_area_struct *vma)
 	return 0;
 }
 
-/* VM_PFNMAP keeps eager VMAs from merging, so opens and closes are balanced. */
-static void faultmap_eager_open(struct vm_area_struct *vma)
+static size_t faultmap_access_page(struct vm_area_struct *vma,
+				   unsigned long addr, void *buf, size_t len,
+				   enum faultmap_direction direction)
+{
+	loff_t pos = ((loff_t)vma->vm_pgoff << PAGE_SHIFT) + addr - vma->vm_start;
+
+	len = min_t(size_t, len, vma->vm_end - addr);
+	return faultmap_copy(vma->vm_file->private_data, pos, buf, len, direction);
+}
+
+/*
+ * ptrace(2) and /proc/PID/mem, on mappings of page frames: where there is no
+ * struct page to take, the kernel leaves the copying to the driver, and with it
+ * the question whether it is allowed.
+ */
+static int faultmap_vma_access(struct vm_area_struct *vma, unsigned long addr,
+			       void *buf, int len, int write)
+{
+	int done = 0;
+	size_t n;
+
+	if (!(vma->vm_flags & (write ? VM_WRITE : VM_READ | VM_MAYREAD)))
+		return -EACCES;
+	while (done < len && addr + done < vma->vm_end) {
+		n = faultmap_access_page(vma, addr + done, buf + done, len - done,
+					 write ? FM_TO_BUFFER : FM_FROM_BUFFER);
+		if (!n)
+			break;
+		done += n;
+	}
+	return done ?: -EFAULT;
+}
+
+/* VM_SPECIAL keeps eager VMAs from merging, so opens and closes are balanced. */
+static void faultmap_eager_vma_open(struct vm_area_struct *vma)
 {
 	struct faultmap_mapping *mapping = vma->vm_private_data;
 
@@ -157,7 +176,7 @@ static void faultmap_eager_open(struct vm_area_struct *vma)
 	faultmap_vma_open(vma);
 }
 
-static void faultmap_eager_close(struct vm_area_struct *vma)
+static void faultmap_eager_vma_close(struct vm_area_struct *vma)
 {
 	struct faultmap_mapping *mapping = vma->vm_private_data;
 
@@ -165,16 +184,14 @@ static void faultmap_eager_close(struct vm_area_struct *vma)
 	kref_put(&mapping->ref, faultmap_mapping_release);
 }
 
-static const struct vm_operations_struct faultmap_eager_vm_ops = {
-	.open	= faultmap_eager_open,
-	.close	= faultmap_eager_close,
-	.mremap	= faultmap_vma_mremap,
-	/* What is touched without a translation was zapped: count it. */
-	.fault	= faultmap_refuse_fault,
-};
+typedef int (*faultmap_install_fn)(struct vm_area_struct *vma,
+				   unsigned long addr, unsigned long pfn,
+				   unsigned long pages);
 
-/* One remap_pfn_range() for each stretch of contiguous frames. */
-static int faultmap_remap(struct faultmap_file *file, struct vm_area_struct *vma)
+/* One call of @install for each stretch of contiguous frames. */
+static int faultmap_install_all(struct faultmap_file *file,
+				struct vm_area_struct *vma,
+				faultmap_install_fn install)
 {
 	unsigned long addr = vma->vm_start;
 	pgoff_t pgoff = vma->vm_pgoff;
@@ -186,8 +203,7 @@ static int faultmap_remap(struct faultmap_file *file, struct vm_area_struct *vma
 				       (vma->vm_end - addr) >> PAGE_SHIFT, &pfn);
 		if (!run)
 			return -ENXIO;
-		ret = remap_pfn_range(vma, addr, pfn, run << PAGE_SHIFT,
-				      vma->vm_page_prot);
+		ret = install(vma, addr, pfn, run);
 		if (ret)
 			return ret;
 		addr += run << PAGE_SHIFT;
@@ -196,8 +212,9 @@ static int faultmap_remap(struct faultmap_file *file, struct vm_area_struct *vma
 	return 0;
 }
 
-static int faultmap_eager_mmap(struct faultmap_file *file,
-			       struct vm_area_struct *vma)
+static int faultmap_do_eager_mmap(struct faultmap_file *file,
+				  struct vm_area_struct *vma,
+				  faultmap_install_fn install)
 {
 	struct faultmap_mapping *mapping;
 	int idx, ret;
@@ -207,7 +224,7 @@ static int faultmap_eager_mmap(struct faultmap_file *file,
 		return -ENOMEM;
 
 	idx = srcu_read_lock(&faultmap_srcu);
-	ret = faultmap_remap(file, vma);
+	ret = faultmap_install_all(file, vma, install);
 	srcu_read_unlock(&faultmap_srcu, idx);
 	if (ret) {
 		kref_put(&mapping->ref, faultmap_mapping_release);
@@ -217,6 +234,28 @@ static int faultmap_eager_mmap(struct faultmap_file *file,
 	faultmap_count(file->view, FM_PAGES_INSTALLED, vma_pages(vma));
 	return 0;
 }
+
+static int faultmap_remap(struct vm_area_struct *vma, unsigned long addr,
+			  unsigned long pfn, unsigned long pages)
+{
+	return remap_pfn_range(vma, addr, pfn, pages << PAGE_SHIFT,
+			       vma->vm_page_prot);
+}
+
+static int faultmap_eager_mmap(struct faultmap_file *file,
+			       struct vm_area_struct *vma)
+{
+	return faultmap_do_eager_mmap(file, vma, faultmap_remap);
+}
+
+static const struct vm_operations_struct faultmap_eager_vm_ops = {
+	.open	= faultmap_eager_vma_open,
+	.close	= faultmap_eager_vma_close,
+	.mremap	= faultmap_vma_mremap,
+	.access	= faultmap_vma_access,
+	/* What is touched without a translation was zapped: count it. */
+	.fault	= faultmap_refuse_fault,
+};
 
 static const struct faultmap_strategy faultmap_eager = {
 	.name	= "eager",
@@ -230,19 +269,113 @@ static const struct faultmap_strategy faultmap_eager = {
 	.mmap	= faultmap_eager_mmap,
 };
 
+static const struct vm_operations_struct faultmap_lazy_vm_ops = {
+	.open	= faultmap_vma_open,
+	.close	= faultmap_vma_close,
+	.mremap	= faultmap_vma_mremap,
+	.fault	= faultmap_lazy_fault,
+};
+
 static const struct faultmap_strategy faultmap_lazy = {
-	.name	= "lazy",
-	.id	= FAULTMAP_STRATEGY_LAZY,
-	.cow	= true,
-	.vm_ops	= &faultmap_lazy_vm_ops,
+	.name		= "lazy",
+	.id		= FAULTMAP_STRATEGY_LAZY,
+	.by_page	= true,
+	.cow		= true,
+	.vm_ops		= &faultmap_lazy_vm_ops,
+};
+
+#define FM_INSERT_BATCH	64
+
+/* vm_insert_pages() wants an array: pages are given in pieces of one. */
+static int faultmap_insert(struct vm_area_struct *vma, unsigned long addr,
+			   unsigned long pfn, unsigned long pages)
+{
+	struct page *batch[FM_INSERT_BATCH];
+	unsigned long i, n, left;
+	int ret;
+
+	for (; pages; pages -= n) {
+		n = min_t(unsigned long, pages, FM_INSERT_BATCH);
+		for (i = 0; i < n; i++)
+			batch[i] = pfn_to_page(pfn++);
+		left = n;
+		ret = vm_insert_pages(vma, addr, batch, &left);
+		if (ret)
+			return ret;
+		addr += n << PAGE_SHIFT;
+	}
+	return 0;
+}
+
+static int faultmap_eager_page_mmap(struct faultmap_file *file,
+				    struct vm_area_struct *vma)
+{
+	return faultmap_do_eager_mmap(file, vma, faultmap_insert);
+}
+
+static const struct vm_operations_struct faultmap_eager_page_vm_ops = {
+	.open	= faultmap_eager_vma_open,
+	.close	= faultmap_eager_vma_close,
+	.mremap	= faultmap_vma_mremap,
+	/* What was dropped since (MADV_DONTNEED, RESIZE) comes back by page. */
+	.fault	= faultmap_lazy_fault,
+};
+
+static const struct faultmap_strategy faultmap_eager_page = {
+	.name		= "eager-page",
+	.id		= FAULTMAP_STRATEGY_EAGER_PAGE,
+	.by_page	= true,
+	.cow		= true,
+	.vm_ops		= &faultmap_eager_page_vm_ops,
+	.mmap		= faultmap_eager_page_mmap,
+};
+
+static int faultmap_lazy_pfn_mmap(struct faultmap_file *file,
+				  struct vm_area_struct *vma)
+{
+	/* What remap_pfn_range() sets, so that only the time of mapping differs. */
+	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	return 0;
+}
+
+static const struct vm_operations_struct faultmap_lazy_pfn_vm_ops = {
+	.open	= faultmap_vma_open,
+	.close	= faultmap_vma_close,
+	.mremap	= faultmap_vma_mremap,
+	.access	= faultmap_vma_access,
+	.fault	= faultmap_lazy_pfn_fault,
+};
+
+static const struct faultmap_strategy faultmap_lazy_pfn = {
+	.name	= "lazy-pfn",
+	.id	= FAULTMAP_STRATEGY_LAZY_PFN,
+	/* vmf_insert_pfn() has a BUG for this. */
+	.cow	= false,
+	.vm_ops	= &faultmap_lazy_pfn_vm_ops,
+	.mmap	= faultmap_lazy_pfn_mmap,
 };
 
 const struct faultmap_strategy *const faultmap_strategies[] = {
 	[FAULTMAP_STRATEGY_EAGER]	= &faultmap_eager,
 	[FAULTMAP_STRATEGY_LAZY]	= &faultmap_lazy,
+	[FAULTMAP_STRATEGY_EAGER_PAGE]	= &faultmap_eager_page,
+	[FAULTMAP_STRATEGY_LAZY_PFN]	= &faultmap_lazy_pfn,
 };
 
 const unsigned int faultmap_nr_strategies = ARRAY_SIZE(faultmap_strategies);
+
+/**
+ * faultmap_supported() - tell whether memory can be mapped in a way
+ * @memory: a kind of memory
+ * @strategy: a strategy
+ *
+ * Return: false if the strategy hands out pages that may not be referenced.
+ */
+bool faultmap_supported(const struct faultmap_memory *memory,
+			const struct faultmap_strategy *strategy)
+{
+	return memory->has_pages || !strategy->by_page;
+}
 
 /* A read-only shared mapping has lost VM_SHARED; only VM_MAYWRITE tells. */
 static bool faultmap_is_cow(struct vm_area_struct *vma)

@@ -6,6 +6,7 @@
 #include <linux/gfp.h>
 #include <linux/log2.h>
 #include <linux/sizes.h>
+#include <linux/slab.h>
 #include <linux/vmalloc.h>
 
 #include "faultmap.h"
@@ -31,7 +32,7 @@ static struct page *faultmap_alloc_block(unsigned int *order)
 	return alloc_page(FAULTMAP_GFP_LAST | __GFP_NOWARN);
 }
 
-static long faultmap_pages_alloc(void **addr, unsigned long pages,
+static long faultmap_pages_alloc(unsigned long *addr, unsigned long pages,
 				 unsigned int order)
 {
 	struct page *page;
@@ -49,18 +50,13 @@ static long faultmap_pages_alloc(void **addr, unsigned long pages,
 	if (order)
 		split_page(page, order);
 	for (i = 0; i < 1UL << order; i++)
-		addr[i] = page_address(page + i);
+		addr[i] = (unsigned long)page_address(page + i) | FM_BLOCK;
 	return i;
 }
 
 static void faultmap_pages_free(void *addr)
 {
 	__free_page(virt_to_page(addr));
-}
-
-static bool faultmap_pages_starts_block(void *const *addr, unsigned long index)
-{
-	return true;
 }
 
 static struct page *faultmap_pages_to_page(const void *addr)
@@ -72,36 +68,38 @@ static const struct faultmap_memory faultmap_pages = {
 	.name		= "pages",
 	.id		= FAULTMAP_MEMORY_PAGES,
 	.has_order	= true,
+	.has_pages	= true,
 	.max_block	= 1UL << MAX_PAGE_ORDER,
 	.alloc		= faultmap_pages_alloc,
 	.free		= faultmap_pages_free,
-	.starts_block	= faultmap_pages_starts_block,
 	.to_page	= faultmap_pages_to_page,
 };
 
-static long faultmap_vmalloc_alloc(void **addr, unsigned long pages,
+/* Stores the addresses of memory that is freed as one. */
+static long faultmap_one_block(unsigned long *addr, void *block,
+			       unsigned long pages)
+{
+	unsigned long i;
+
+	if (!block)
+		return -ENOMEM;
+	for (i = 0; i < pages; i++)
+		addr[i] = (unsigned long)block + (i << PAGE_SHIFT);
+	addr[0] |= FM_BLOCK;
+	return pages;
+}
+
+static long faultmap_vmalloc_alloc(unsigned long *addr, unsigned long pages,
 				   unsigned int order)
 {
 	/* No __GFP_NOWARN: 7.x warns of it here, as a flag it does not know. */
-	void *area = __vmalloc(pages << PAGE_SHIFT, FAULTMAP_GFP_LAST);
-	unsigned long i;
-
-	if (!area)
-		return -ENOMEM;
-	for (i = 0; i < pages; i++)
-		addr[i] = area + (i << PAGE_SHIFT);
-	return i;
+	return faultmap_one_block(addr, __vmalloc(pages << PAGE_SHIFT,
+						  FAULTMAP_GFP_LAST), pages);
 }
 
 static void faultmap_vmalloc_free(void *addr)
 {
 	vfree(addr);
-}
-
-/* Areas never touch each other: a guard page follows each. */
-static bool faultmap_vmalloc_starts_block(void *const *addr, unsigned long index)
-{
-	return !index || addr[index] != addr[index - 1] + PAGE_SIZE;
 }
 
 static struct page *faultmap_vmalloc_to_page(const void *addr)
@@ -112,17 +110,47 @@ static struct page *faultmap_vmalloc_to_page(const void *addr)
 static const struct faultmap_memory faultmap_vmalloc = {
 	.name		= "vmalloc",
 	.id		= FAULTMAP_MEMORY_VMALLOC,
+	.has_pages	= true,
 	/* Bounded, because an area can only be freed whole when a buffer shrinks. */
 	.max_block	= SZ_2M >> PAGE_SHIFT,
 	.alloc		= faultmap_vmalloc_alloc,
 	.free		= faultmap_vmalloc_free,
-	.starts_block	= faultmap_vmalloc_starts_block,
 	.to_page	= faultmap_vmalloc_to_page,
+};
+
+/* A power of two of bytes, from a page on, comes aligned to itself. */
+static long faultmap_kmalloc_alloc(unsigned long *addr, unsigned long pages,
+				   unsigned int order)
+{
+	pages = rounddown_pow_of_two(pages);
+	return faultmap_one_block(addr, kmalloc(pages << PAGE_SHIFT,
+						FAULTMAP_GFP_LAST | __GFP_NOWARN),
+				  pages);
+}
+
+static void faultmap_kmalloc_free(void *addr)
+{
+	kfree(addr);
+}
+
+static struct page *faultmap_kmalloc_to_page(const void *addr)
+{
+	return virt_to_page(addr);
+}
+
+static const struct faultmap_memory faultmap_kmalloc = {
+	.name		= "kmalloc",
+	.id		= FAULTMAP_MEMORY_KMALLOC,
+	.max_block	= SZ_64K >> PAGE_SHIFT,
+	.alloc		= faultmap_kmalloc_alloc,
+	.free		= faultmap_kmalloc_free,
+	.to_page	= faultmap_kmalloc_to_page,
 };
 
 const struct faultmap_memory *const faultmap_memories[] = {
 	[FAULTMAP_MEMORY_PAGES]		= &faultmap_pages,
 	[FAULTMAP_MEMORY_VMALLOC]	= &faultmap_vmalloc,
+	[FAULTMAP_MEMORY_KMALLOC]	= &faultmap_kmalloc,
 };
 
 const unsigned int faultmap_nr_memories = ARRAY_SIZE(faultmap_memories);

@@ -37,6 +37,20 @@ FIXTURE_VARIANT_ADD(buffer, pages_lazy)
 	.strategy = FAULTMAP_STRATEGY_LAZY,
 };
 
+FIXTURE_VARIANT_ADD(buffer, pages_eager_page)
+{
+	.node = "/dev/faultmap/pages-eager-page",
+	.memory = FAULTMAP_MEMORY_PAGES,
+	.strategy = FAULTMAP_STRATEGY_EAGER_PAGE,
+};
+
+FIXTURE_VARIANT_ADD(buffer, pages_lazy_pfn)
+{
+	.node = "/dev/faultmap/pages-lazy-pfn",
+	.memory = FAULTMAP_MEMORY_PAGES,
+	.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
+};
+
 FIXTURE_VARIANT_ADD(buffer, vmalloc_eager)
 {
 	.node = "/dev/faultmap/vmalloc-eager",
@@ -49,6 +63,34 @@ FIXTURE_VARIANT_ADD(buffer, vmalloc_lazy)
 	.node = "/dev/faultmap/vmalloc-lazy",
 	.memory = FAULTMAP_MEMORY_VMALLOC,
 	.strategy = FAULTMAP_STRATEGY_LAZY,
+};
+
+FIXTURE_VARIANT_ADD(buffer, vmalloc_eager_page)
+{
+	.node = "/dev/faultmap/vmalloc-eager-page",
+	.memory = FAULTMAP_MEMORY_VMALLOC,
+	.strategy = FAULTMAP_STRATEGY_EAGER_PAGE,
+};
+
+FIXTURE_VARIANT_ADD(buffer, vmalloc_lazy_pfn)
+{
+	.node = "/dev/faultmap/vmalloc-lazy-pfn",
+	.memory = FAULTMAP_MEMORY_VMALLOC,
+	.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
+};
+
+FIXTURE_VARIANT_ADD(buffer, kmalloc_eager)
+{
+	.node = "/dev/faultmap/kmalloc-eager",
+	.memory = FAULTMAP_MEMORY_KMALLOC,
+	.strategy = FAULTMAP_STRATEGY_EAGER,
+};
+
+FIXTURE_VARIANT_ADD(buffer, kmalloc_lazy_pfn)
+{
+	.node = "/dev/faultmap/kmalloc-lazy-pfn",
+	.memory = FAULTMAP_MEMORY_KMALLOC,
+	.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
 };
 
 FIXTURE_SETUP(buffer)
@@ -66,9 +108,30 @@ FIXTURE_TEARDOWN(buffer)
 	close(self->fd);
 }
 
+/* Nothing is mapped before it is touched. */
 static inline bool fm_is_lazy(const FIXTURE_VARIANT(buffer) *variant)
 {
+	return variant->strategy == FAULTMAP_STRATEGY_LAZY ||
+	       variant->strategy == FAULTMAP_STRATEGY_LAZY_PFN;
+}
+
+/* Struct pages are mapped, with a reference, and not bare frames. */
+static inline bool fm_is_by_page(const FIXTURE_VARIANT(buffer) *variant)
+{
+	return variant->strategy == FAULTMAP_STRATEGY_LAZY ||
+	       variant->strategy == FAULTMAP_STRATEGY_EAGER_PAGE;
+}
+
+/* An ordinary VMA, without any of the flags that drivers' mappings have. */
+static inline bool fm_is_ordinary(const FIXTURE_VARIANT(buffer) *variant)
+{
 	return variant->strategy == FAULTMAP_STRATEGY_LAZY;
+}
+
+/* What was zapped comes back when it is touched. */
+static inline bool fm_comes_back(const FIXTURE_VARIANT(buffer) *variant)
+{
+	return variant->strategy != FAULTMAP_STRATEGY_EAGER;
 }
 
 /* Maps @pages of the fixture's buffer from page @first on. */

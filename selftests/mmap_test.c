@@ -102,7 +102,7 @@ TEST_F(buffer, private_copies_or_is_refused)
 	char *map = mmap(NULL, self->page, PROT_READ | PROT_WRITE, MAP_PRIVATE,
 			 self->fd, 3 * self->page);
 
-	if (!fm_is_lazy(variant)) {
+	if (!fm_is_by_page(variant)) {
 		EXPECT_EQ(MAP_FAILED, map);
 		EXPECT_EQ(EINVAL, errno);
 		return;

@@ -73,8 +73,8 @@ TEST_F(buffer, shrunk_and_grown_again_shows_nothing_old)
 		ASSERT_EQ(self->page, pread(self->fd, page, self->page,
 					    i * self->page));
 		EXPECT_EQ(0, memcmp(page, zero, self->page));
-		/* A lazy mapping comes back, an eager one does not. */
-		EXPECT_EQ(fm_is_lazy(variant) ? 0 : SIGBUS,
+		/* A mapping with a fault handler comes back. */
+		EXPECT_EQ(fm_comes_back(variant) ? 0 : SIGBUS,
 			  fm_read_at(map + i * self->page));
 	}
 }
@@ -172,8 +172,8 @@ TEST_F(buffer, reaches_private_copies)
 	char *map = mmap(NULL, FM_PAGES * self->page, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE, self->fd, 0);
 
-	ASSERT_EQ(!fm_is_lazy(variant), map == MAP_FAILED);
-	if (!fm_is_lazy(variant))
+	ASSERT_EQ(!fm_is_by_page(variant), map == MAP_FAILED);
+	if (!fm_is_by_page(variant))
 		return;
 	EXPECT_EQ(0, fm_write_at(map + 10 * self->page));
 	ASSERT_EQ(0, resize(self->fd, 10));

@@ -85,14 +85,18 @@ TEST_F(buffer, node_is_opened_anew)
 /* One zap reaches the mappings made through every node of the buffer. */
 TEST_F(buffer, reaches_the_other_node)
 {
-	const char *path = fm_is_lazy(variant) ?
-		(variant->memory == FAULTMAP_MEMORY_PAGES ?
-		 "/dev/faultmap/pages-eager" : "/dev/faultmap/vmalloc-eager") :
-		(variant->memory == FAULTMAP_MEMORY_PAGES ?
-		 "/dev/faultmap/pages-lazy" : "/dev/faultmap/vmalloc-lazy");
-	int fd = open(variant->node, O_RDWR), other = open(path, O_RDWR);
+	static const char *const others[] = {
+		[FAULTMAP_MEMORY_PAGES] = "/dev/faultmap/pages-%s",
+		[FAULTMAP_MEMORY_VMALLOC] = "/dev/faultmap/vmalloc-%s",
+		[FAULTMAP_MEMORY_KMALLOC] = "/dev/faultmap/kmalloc-%s",
+	};
+	char path[64];
+	int fd = open(variant->node, O_RDWR), other;
 	char *map;
 
+	snprintf(path, sizeof(path), others[variant->memory],
+		 fm_is_lazy(variant) ? "eager" : "lazy-pfn");
+	other = open(path, O_RDWR);
 	ASSERT_LE(0, fd);
 	ASSERT_LE(0, other);
 	map = mmap(NULL, self->page, PROT_READ, MAP_SHARED, other, 0);
