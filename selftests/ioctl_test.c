@@ -77,6 +77,20 @@ TEST_F(control, order_is_for_pages_only)
 	EXPECT_EQ(-EINVAL, create(arg));
 }
 
+/* Pages that may not be referenced are mapped by frame, or not at all. */
+TEST_F(control, unsupported_pairs)
+{
+	struct faultmap_create arg = good();
+
+	arg.memory = FAULTMAP_MEMORY_KMALLOC;
+	arg.strategy = FAULTMAP_STRATEGY_LAZY;
+	EXPECT_EQ(-EOPNOTSUPP, create(arg));
+	arg.strategy = FAULTMAP_STRATEGY_EAGER_PAGE;
+	EXPECT_EQ(-EOPNOTSUPP, create(arg));
+	EXPECT_EQ(-1, access("/dev/faultmap/kmalloc-lazy", F_OK));
+	EXPECT_EQ(-1, access("/dev/faultmap/kmalloc-eager-page", F_OK));
+}
+
 /* Blocks of a higher order make fewer and longer contiguous pieces. */
 TEST_F(control, order_makes_extents)
 {
