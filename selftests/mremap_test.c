@@ -104,12 +104,12 @@ TEST_F(buffer, grow_mapping_then_buffer)
 	struct faultmap_resize resize = { .bytes = 2 * FM_PAGES * self->page };
 	char *map = fm_reserve(FM_PAGES + 1), *end;
 
-	if (!fm_is_by_page(variant))
-		SKIP(return, "mappings of frames do not grow");
 	ASSERT_EQ(map, fm_map_at(self, map, 0, FM_PAGES));
 	map = mremap(map, FM_PAGES * self->page, 2 * FM_PAGES * self->page,
 		     MREMAP_MAYMOVE);
-	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(!fm_is_by_page(variant), map == MAP_FAILED);
+	if (!fm_is_by_page(variant))
+		return;
 	end = map + FM_PAGES * self->page;
 	EXPECT_SIGNALS(SIGBUS, end, 1);
 	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_RESIZE, &resize));
@@ -163,6 +163,54 @@ TEST_F(buffer, fixed_move_of_the_middle)
 	EXPECT_STAMPS(to, 4, 4);
 	ASSERT_TRUE(fm_find_vma(to, &vma));
 	EXPECT_EQ(4 * self->page, vma.offset);
+}
+
+/* An old size of zero leaves the mapping and makes another one of the same. */
+TEST_F(buffer, duplicate)
+{
+	char *map = fm_map(self, 2, PART), *copy;
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 2, PART);
+	copy = mremap(map, 0, PART * self->page, MREMAP_MAYMOVE);
+	if (!fm_is_by_page(variant)) {
+		EXPECT_EQ(MAP_FAILED, copy);
+		EXPECT_EQ(EFAULT, errno);
+		return;
+	}
+	ASSERT_NE(MAP_FAILED, copy);
+	EXPECT_NE(map, copy);
+	EXPECT_STAMPS(copy, 2, PART);
+	EXPECT_STAMPS(map, 2, PART);
+	copy[0] ^= 0xff;
+	EXPECT_EQ(-1, fm_page_at(map));
+}
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP	4
+#endif
+
+/* The translations move, the old mapping stays, and is filled anew by faults. */
+TEST_F(buffer, dontunmap)
+{
+	char *map = fm_map(self, 2, PART), *moved;
+	uint64_t faults;
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 2, PART);
+	moved = mremap(map, PART * self->page, PART * self->page,
+		       MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+	if (!fm_is_by_page(variant)) {
+		EXPECT_EQ(MAP_FAILED, moved);
+		EXPECT_EQ(EINVAL, errno);
+		return;
+	}
+	ASSERT_NE(MAP_FAILED, moved);
+	faults = fm_faults(self->fd);
+	EXPECT_STAMPS(moved, 2, PART);
+	EXPECT_EQ(faults, fm_faults(self->fd));
+	EXPECT_STAMPS(map, 2, PART);
+	EXPECT_EQ(faults + PART, fm_faults(self->fd));
 }
 
 TEST_HARNESS_MAIN

@@ -75,4 +75,21 @@ TEST_F(buffer, hole_is_mapped_again)
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 }
 
+/* The end of one mapping and the beginning of the next, in one call. */
+TEST_F(buffer, across_two_mappings)
+{
+	char *base = fm_reserve(16), *second = base + 8 * self->page;
+
+	ASSERT_NE(MAP_FAILED, base);
+	ASSERT_EQ(base, fm_map_at(self, base, 0, 8));
+	ASSERT_EQ(second, fm_map_at(self, second, 3, 8));
+	EXPECT_STAMPS(base, 0, 8);
+	EXPECT_STAMPS(second, 3, 8);
+	ASSERT_EQ(0, munmap(base + 5 * self->page, 6 * self->page));
+	EXPECT_STAMPS(base, 0, 5);
+	EXPECT_SIGNALS(SIGSEGV, base + 5 * self->page, 6);
+	EXPECT_STAMPS(base + 11 * self->page, 6, 5);
+	EXPECT_EQ(2, live(self->fd));
+}
+
 TEST_HARNESS_MAIN

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * fork(2): what a child inherits. Translations of a mapping with a driver's flags
+ * are copied; those of an ordinary one are not, and fault again in the child.
+ */
+#include <sys/wait.h>
+
+#include "buffer_fixture.h"
+
+/* Runs @fn in a child and returns what it returned. */
+static int in_child(int (*fn)(char *map, size_t page), char *map, size_t page)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(fn(map, page));
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+static int sees_stamps(char *map, size_t page)
+{
+	size_t i;
+
+	for (i = 0; i < FM_PAGES; i++)
+		if (fm_page_at(map + i * page) != (long)i)
+			return 1;
+	return 0;
+}
+
+static int writes(char *map, size_t page)
+{
+	fm_stamp_page(map + 3 * page, 9);
+	return 0;
+}
+
+static int is_gone(char *map, size_t page)
+{
+	return fm_read_at(map) != SIGSEGV;
+}
+
+static int unmaps_the_middle(char *map, size_t page)
+{
+	if (munmap(map + 4 * page, 4 * page))
+		return 1;
+	return fm_read_at(map + 4 * page) != SIGSEGV ||
+	       fm_page_at(map + 8 * page) != 8;
+}
+
+TEST_F(buffer, child_sees)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+	uint64_t faults;
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+	faults = fm_faults(self->fd);
+	EXPECT_EQ(0, in_child(sees_stamps, map, self->page));
+	EXPECT_EQ(fm_is_ordinary(variant) ? FM_PAGES : 0,
+		  fm_faults(self->fd) - faults);
+	EXPECT_EQ(1, fm_stats(self->fd).opens);
+	EXPECT_EQ(1, fm_stats(self->fd).closes);
+}
+
+TEST_F(buffer, child_touches_first)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_EQ(0, in_child(sees_stamps, map, self->page));
+	EXPECT_EQ(fm_is_lazy(variant) ? FM_PAGES : 0, fm_faults(self->fd));
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+}
+
+TEST_F(buffer, parent_sees_what_the_child_wrote)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+	EXPECT_EQ(0, in_child(writes, map, self->page));
+	EXPECT_STAMPS(map + 3 * self->page, 9, 1);
+}
+
+TEST_F(buffer, private_copies_stay_apart)
+{
+	char *map = mmap(NULL, FM_PAGES * self->page, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE, self->fd, 0);
+
+	if (!fm_is_by_page(variant)) {
+		EXPECT_EQ(MAP_FAILED, map);
+		return;
+	}
+	ASSERT_NE(MAP_FAILED, map);
+	fm_stamp_page(map + 3 * self->page, 5);
+	EXPECT_EQ(0, in_child(writes, map, self->page));
+	EXPECT_STAMPS(map + 3 * self->page, 5, 1);
+	EXPECT_STAMPS(map, 0, 3);
+}
+
+TEST_F(buffer, child_unmaps_a_part)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+	EXPECT_EQ(0, in_child(unmaps_the_middle, map, self->page));
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+}
+
+/* The child lives on with the mapping when its parent has gone. */
+TEST_F(buffer, parent_exits_first)
+{
+	char *map = fm_map(self, 0, FM_PAGES), result = 1;
+	int pipes[2];
+	pid_t pid;
+
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, pipe(pipes));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		EXPECT_STAMPS(map, 0, 5);
+		if (!fork()) {
+			usleep(50000);
+			result = sees_stamps(map, self->page);
+			_exit(write(pipes[1], &result, 1) != 1);
+		}
+		_exit(0);
+	}
+	munmap(map, FM_PAGES * self->page);
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	ASSERT_EQ(1, read(pipes[0], &result, 1));
+	EXPECT_EQ(0, result);
+}
+
+TEST_F(buffer, dontfork)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, madvise(map, FM_PAGES * self->page, MADV_DONTFORK));
+	EXPECT_EQ(0, in_child(is_gone, map, self->page));
+	EXPECT_EQ(0, fm_stats(self->fd).opens);
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+}
+
+TEST_HARNESS_MAIN

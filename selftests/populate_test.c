@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Asking for pages before they are touched: MAP_POPULATE, MADV_POPULATE_READ and
+ * _WRITE, mlock(2) and mlockall(2). Frames that are mapped lazily never come this
+ * way, because the kernel populates by taking pages.
+ */
+#include "buffer_fixture.h"
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ	22
+#define MADV_POPULATE_WRITE	23
+#endif
+
+/* Faults that touching everything now takes. */
+static uint64_t touch_all(const FIXTURE_DATA(buffer) *self, char *map)
+{
+	uint64_t faults = fm_faults(self->fd);
+	size_t i;
+
+	for (i = 0; i < FM_PAGES; i++)
+		fm_read_at(map + i * self->page);
+	return fm_faults(self->fd) - faults;
+}
+
+static bool never_populates(const FIXTURE_VARIANT(buffer) *variant)
+{
+	return fm_is_lazy(variant) && !fm_is_by_page(variant);
+}
+
+TEST_F(buffer, map_populate)
+{
+	char *map = mmap(NULL, FM_PAGES * self->page, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_POPULATE, self->fd, 0);
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_EQ(never_populates(variant) ? FM_PAGES : 0,
+		  touch_all(self, map));
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+}
+
+TEST_F(buffer, madv_populate)
+{
+	static const int advice[] = { MADV_POPULATE_READ, MADV_POPULATE_WRITE };
+	char *map;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < 2; i++) {
+		map = fm_map(self, 0, FM_PAGES);
+		ASSERT_NE(MAP_FAILED, map);
+		ret = fm_errno(madvise(map, FM_PAGES * self->page, advice[i]));
+		EXPECT_EQ(fm_is_by_page(variant) ? 0 : -EINVAL, ret);
+		EXPECT_EQ(never_populates(variant) ? FM_PAGES : 0,
+			  touch_all(self, map));
+		EXPECT_STAMPS(map, 0, FM_PAGES);
+		ASSERT_EQ(0, munmap(map, FM_PAGES * self->page));
+	}
+}
+
+/* Beyond the end, populating fails as a touch would. */
+TEST_F(buffer, madv_populate_past_the_end)
+{
+	struct faultmap_resize resize = { .bytes = 4 * self->page };
+	char *map = fm_map(self, 0, FM_PAGES);
+	int ret;
+
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_RESIZE, &resize));
+	ret = fm_errno(madvise(map, FM_PAGES * self->page, MADV_POPULATE_READ));
+	EXPECT_EQ(fm_is_by_page(variant) ? -EFAULT : -EINVAL, ret);
+	EXPECT_STAMPS(map, 0, 4);
+}
+
+TEST_F(buffer, mlock)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, mlock(map, FM_PAGES * self->page));
+	EXPECT_EQ(never_populates(variant) ? FM_PAGES : 0,
+		  touch_all(self, map));
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+	EXPECT_EQ(0, munlock(map, FM_PAGES * self->page));
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+}
+
+TEST_F(buffer, mlockall)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, mlockall(MCL_CURRENT));
+	EXPECT_EQ(never_populates(variant) ? FM_PAGES : 0,
+		  touch_all(self, map));
+	EXPECT_EQ(0, munlockall());
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+}
+
+/* Those who lock everything to come populate at mmap(2), where that works. */
+TEST_F(buffer, mlockall_future)
+{
+	char *map;
+
+	ASSERT_EQ(0, mlockall(MCL_FUTURE));
+	map = fm_map(self, 0, FM_PAGES);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_EQ(never_populates(variant) ? FM_PAGES : 0,
+		  touch_all(self, map));
+	EXPECT_EQ(0, munlockall());
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+}
+
+TEST_HARNESS_MAIN

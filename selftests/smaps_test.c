@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What /proc and mincore(2) say of a mapping. */
+#include "buffer_fixture.h"
+
+/* A line of the smaps entry that holds @addr, after "NAME:". */
+static bool smaps(const void *addr, const char *name, char *value, size_t size)
+{
+	FILE *file = fopen("/proc/self/smaps", "r");
+	unsigned long start, end, at = (unsigned long)addr;
+	bool inside = false, found = false;
+	char line[512];
+
+	while (!found && file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			inside = at >= start && at < end;
+		else if (inside && !strncmp(line, name, strlen(name)) &&
+			 line[strlen(name)] == ':') {
+			snprintf(value, size, "%s", line + strlen(name) + 1);
+			found = true;
+		}
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+static long smaps_kib(const void *addr, const char *name)
+{
+	char value[64];
+
+	return smaps(addr, name, value, sizeof(value)) ? atol(value) : -1;
+}
+
+static bool has_flag(const void *addr, const char *flag)
+{
+	char value[256], *word;
+
+	if (!smaps(addr, "VmFlags", value, sizeof(value)))
+		return false;
+	for (word = strtok(value, " \n"); word; word = strtok(NULL, " \n"))
+		if (!strcmp(word, flag))
+			return true;
+	return false;
+}
+
+/* How many pages pagemap calls present. */
+static unsigned int present(char *map, size_t pages)
+{
+	size_t page = fm_page_size(), i;
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	unsigned int n = 0;
+	uint64_t entry;
+
+	for (i = 0; i < pages; i++)
+		if (pread(fd, &entry, 8, ((unsigned long)map / page + i) * 8) == 8)
+			n += entry >> 63;
+	close(fd);
+	return n;
+}
+
+TEST_F(buffer, rss)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+	bool by_page = fm_is_by_page(variant);
+	long full = FM_PAGES * self->page / 1024;
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_EQ(full, smaps_kib(map, "Size"));
+	EXPECT_EQ(by_page && !fm_is_lazy(variant) ? full : 0,
+		  smaps_kib(map, "Rss"));
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+	EXPECT_EQ(by_page ? full : 0, smaps_kib(map, "Rss"));
+	EXPECT_EQ(by_page ? full : 0, smaps_kib(map, "Pss"));
+	EXPECT_EQ(0, smaps_kib(map, "Swap"));
+}
+
+TEST_F(buffer, flags)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+	bool frames = !fm_is_by_page(variant);
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_TRUE(has_flag(map, "rd"));
+	EXPECT_TRUE(has_flag(map, "wr"));
+	EXPECT_TRUE(has_flag(map, "sh"));
+	EXPECT_EQ(frames, has_flag(map, "pf"));
+	EXPECT_EQ(frames, has_flag(map, "io"));
+	EXPECT_EQ(frames, has_flag(map, "de"));
+	EXPECT_EQ(frames, has_flag(map, "dd"));
+	EXPECT_EQ(!frames && !fm_is_ordinary(variant), has_flag(map, "mm"));
+}
+
+/* The walk through the page tables leaves mappings of frames out. */
+TEST_F(buffer, pagemap)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+	unsigned int mapped = fm_is_lazy(variant) ? 10 : FM_PAGES;
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, 10);
+	EXPECT_EQ(fm_is_by_page(variant) ? mapped : 0, present(map, FM_PAGES));
+}
+
+TEST_F(buffer, mincore)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+	unsigned char core[FM_PAGES];
+	unsigned int mapped = fm_is_lazy(variant) ? 10 : FM_PAGES, i, n = 0;
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, 10);
+	ASSERT_EQ(0, mincore(map, FM_PAGES * self->page, core));
+	for (i = 0; i < FM_PAGES; i++)
+		n += core[i] & 1;
+	/* From 7.3 on, frames count too. */
+	EXPECT_TRUE(n == mapped || (n == 0 && !fm_is_by_page(variant)));
+}
+
+TEST_HARNESS_MAIN
