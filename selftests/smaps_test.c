@@ -3,7 +3,7 @@
 #include "buffer_fixture.h"
 
 /* A line of the smaps entry that holds @addr, after "NAME:". */
-static bool smaps(const void *addr, const char *name, char *value, size_t size)
+static bool read_field(const void *addr, const char *name, char *value, size_t size)
 {
 	FILE *file = fopen("/proc/self/smaps", "r");
 	unsigned long start, end, at = (unsigned long)addr;
@@ -11,9 +11,9 @@ static bool smaps(const void *addr, const char *name, char *value, size_t size)
 	char line[512];
 
 	while (!found && file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2) {
 			inside = at >= start && at < end;
-		else if (inside && !strncmp(line, name, strlen(name)) &&
+		} else if (inside && !strncmp(line, name, strlen(name)) &&
 			 line[strlen(name)] == ':') {
 			snprintf(value, size, "%s", line + strlen(name) + 1);
 			found = true;
@@ -28,16 +28,16 @@ static long smaps_kib(const void *addr, const char *name)
 {
 	char value[64];
 
-	return smaps(addr, name, value, sizeof(value)) ? atol(value) : -1;
+	return read_field(addr, name, value, sizeof(value)) ? atol(value) : -1;
 }
 
 static bool has_flag(const void *addr, const char *flag)
 {
 	char value[256], *word;
 
-	if (!smaps(addr, "VmFlags", value, sizeof(value)))
+	if (!read_field(addr, "VmFlags", value, sizeof(value)))
 		return false;
-	for (word = strtok(value, " \n"); word; word = strtok(NULL, " \n"))
+	for (word = strtok(value, "\n "); word; word = strtok(NULL, "\n "))
 		if (!strcmp(word, flag))
 			return true;
 	return false;
