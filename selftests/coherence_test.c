@@ -121,4 +121,33 @@ TEST_F(nodes, each_node_counts_its_own)
 	EXPECT_EQ(before, fm_faults(self->eager));
 }
 
+/* Every strategy of a kind of memory, those of frames and those of pages. */
+TEST_F(nodes, all_strategies_agree)
+{
+	static const char *const strategies[] = {
+		"eager", "lazy", "eager-page", "lazy-pfn",
+	};
+	int prefix = strrchr(variant->eager, '-') - variant->eager, fd;
+	char path[64], *maps[4];
+	size_t i, j;
+
+	for (i = 0; i < 4; i++) {
+		snprintf(path, sizeof(path), "%.*s-%s", prefix, variant->eager,
+			 strategies[i]);
+		fd = open(path, O_RDWR);
+		ASSERT_LE(0, fd);
+		maps[i] = mmap(NULL, self->size, PROT_READ | PROT_WRITE,
+			       MAP_SHARED, fd, 0);
+		ASSERT_NE(MAP_FAILED, maps[i]);
+		close(fd);
+	}
+	for (i = 0; i < 4; i++) {
+		fm_stamp_page(maps[i] + 7 * fm_page_size(), i);
+		for (j = 0; j < 4; j++)
+			EXPECT_STAMPS(maps[j] + 7 * fm_page_size(), i, 1);
+	}
+	for (i = 0; i < 4; i++)
+		munmap(maps[i], self->size);
+}
+
 TEST_HARNESS_MAIN
