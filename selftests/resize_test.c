@@ -127,13 +127,36 @@ TEST_F(buffer, reaches_other_processes)
 }
 
 /*
- * An eager mmap(2) fills page tables before the kernel can find its VMA: a zap
- * in between must not miss it. The child maps all it can, over and over; the
- * parent shrinks the buffer meanwhile, and says so.
+ * Translations that are being made while the buffer shrinks must not survive it.
+ * A child makes them over and over, by mmap(2) and by touching the last page; the
+ * parent shrinks meanwhile, and says so. What the child mapped last is looked at.
  */
-TEST_F_TIMEOUT(buffer, cuts_off_mappings_in_the_making, 60)
+#define RACE_PAGES	1024
+
+static int race(const FIXTURE_DATA(buffer) *self, volatile int *shrunk,
+		bool touch)
 {
-	const size_t pages = 1024, tail = (pages - 1) * self->page;
+	size_t tail = (RACE_PAGES - 1) * self->page;
+	char *map = MAP_FAILED, *next;
+
+	while (!*shrunk) {
+		next = fm_map(self, 0, RACE_PAGES);
+		if (next == MAP_FAILED)
+			break;
+		if (map != MAP_FAILED)
+			munmap(map, RACE_PAGES * self->page);
+		map = next;
+		if (touch)
+			fm_read_at(map + tail);
+	}
+	while (!*shrunk)
+		sched_yield();
+	return map != MAP_FAILED && fm_read_at(map + tail) != SIGBUS;
+}
+
+static void run_races(struct __test_metadata *_metadata,
+		      FIXTURE_DATA(buffer) *self, bool touch)
+{
 	volatile int *shrunk = mmap(NULL, self->page, PROT_READ | PROT_WRITE,
 				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int round, status;
@@ -141,29 +164,30 @@ TEST_F_TIMEOUT(buffer, cuts_off_mappings_in_the_making, 60)
 
 	ASSERT_NE(MAP_FAILED, shrunk);
 	for (round = 0; round < 20; round++) {
-		ASSERT_EQ(0, resize(self->fd, pages));
+		ASSERT_EQ(0, resize(self->fd, RACE_PAGES));
 		*shrunk = 0;
 		pid = fork();
 		ASSERT_LE(0, pid);
-		if (!pid) {
-			char *map = MAP_FAILED, *next;
-
-			while ((next = fm_map(self, 0, pages)) != MAP_FAILED) {
-				if (map != MAP_FAILED)
-					munmap(map, pages * self->page);
-				map = next;
-			}
-			while (!*shrunk)
-				sched_yield();
-			_exit(map != MAP_FAILED &&
-			      fm_read_at(map + tail) != SIGBUS);
-		}
+		if (!pid)
+			_exit(race(self, shrunk, touch));
 		usleep(500 * round);
 		ASSERT_EQ(0, resize(self->fd, 1));
 		*shrunk = 1;
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
 		EXPECT_EQ(0, status);
 	}
+}
+
+/* An eager mmap(2) fills page tables before the kernel can find its VMA. */
+TEST_F_TIMEOUT(buffer, cuts_off_mappings_in_the_making, 60)
+{
+	run_races(_metadata, self, false);
+}
+
+/* A lazy translation is made after the fault handler has returned. */
+TEST_F_TIMEOUT(buffer, cuts_off_faults_in_flight, 60)
+{
+	run_races(_metadata, self, true);
 }
 
 /* The private copies of what is cut off go too, as those of a file do. */
