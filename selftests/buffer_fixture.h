@@ -134,6 +134,24 @@ static inline bool fm_comes_back(const FIXTURE_VARIANT(buffer) *variant)
 	return variant->strategy != FAULTMAP_STRATEGY_EAGER;
 }
 
+/* "works", or the name of the errno that a call just left. */
+static inline const char *fm_outcome(bool ok)
+{
+	return ok ? "works" : strerrorname_np(errno);
+}
+
+/*
+ * Notes for the matrix what became of an operation: @row names the operation, the
+ * rest is a printf() of the outcome, which must not depend on chance.
+ */
+#define SAW(row, ...) do { \
+	printf("# saw|%s|%s|%s|", _metadata->name, \
+	       strrchr(variant->node, '/') + 1, row); \
+	printf(__VA_ARGS__); \
+	putchar('\n'); \
+	fflush(stdout); \
+} while (0)
+
 /* Maps @pages of the fixture's buffer from page @first on. */
 static inline char *fm_map_at(const FIXTURE_DATA(buffer) *self, void *addr,
 			      size_t first, size_t pages)
