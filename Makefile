@@ -7,7 +7,7 @@ KSRC ?= $(CURDIR)/out/ksrc
 NATIVE ?= 0
 
 # What vm reads from its environment may be given as a variable of make.
-export KERNEL TIMEOUT ICOUNT SMP MEM MODPARAMS CMDLINE QEMUFLAGS V FAULTMAP_CACHE NATIVE
+export KERNEL TIMEOUT ICOUNT SMP MEM MODPARAMS CMDLINE BAR QEMUFLAGS V FAULTMAP_CACHE NATIVE
 
 vm := selftests/vm/vm
 kernels = $(shell awk '!/^\#/ && NF { print $$1 }' selftests/vm/kernels)

@@ -176,8 +176,8 @@ static long faultmap_alloc_blocks(struct faultmap_buffer *buf,
 
 	while (n < to) {
 		got = fatal_signal_pending(current) ? -EINTR :
-			memory->alloc(addr + n, min(to - n, memory->max_block),
-				      buf->order);
+			memory->alloc(buf, addr + n, n,
+				      min(to - n, memory->max_block));
 		if (got < 0) {
 			faultmap_free_blocks(memory, addr, from, n);
 			return got;
@@ -188,14 +188,23 @@ static long faultmap_alloc_blocks(struct faultmap_buffer *buf,
 	return 0;
 }
 
+static int faultmap_check_limit(const struct faultmap_buffer *buf,
+				unsigned long npages)
+{
+	if (buf->memory->is_device)
+		return npages > buf->range.npages ? -EFBIG : 0;
+	return npages > totalram_pages() ? -ENOMEM : 0;
+}
+
 /* Gives the buffer memory for @npages pages; alloc_lock is held. */
 static int faultmap_allocate(struct faultmap_buffer *buf, unsigned long npages)
 {
 	unsigned long *addr, *old = buf->addr;
 	int ret;
 
-	if (npages > totalram_pages())
-		return -ENOMEM;
+	ret = faultmap_check_limit(buf, npages);
+	if (ret)
+		return ret;
 	addr = kvmalloc_array(npages, sizeof(*addr),
 			      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!addr)
@@ -242,7 +251,7 @@ int faultmap_buffer_populate(struct faultmap_buffer *buf)
 static unsigned long faultmap_pfn(const struct faultmap_buffer *buf,
 				  const unsigned long *addr, unsigned long index)
 {
-	return page_to_pfn(buf->memory->to_page((void *)(addr[index] & PAGE_MASK)));
+	return buf->memory->to_pfn(buf, (void *)(addr[index] & PAGE_MASK));
 }
 
 static unsigned long faultmap_resolve_any(const struct faultmap_buffer *buf,
@@ -281,6 +290,22 @@ unsigned long faultmap_resolve(const struct faultmap_file *file, pgoff_t pgoff,
 	if (faultmap_revoked(file))
 		return 0;
 	return faultmap_resolve_any(file->view->buffer, pgoff, max, pfn);
+}
+
+/**
+ * faultmap_kernel_addr() - tell where the kernel sees a page of a buffer
+ * @file: the file through which it is asked
+ * @pgoff: offset into the buffer in pages, for which faultmap_resolve() has just
+ *	given an answer
+ *
+ * Context: faultmap_srcu is held since before faultmap_resolve().
+ * Return: the address; of a device's memory, one for memcpy_fromio().
+ */
+void *faultmap_kernel_addr(const struct faultmap_file *file, pgoff_t pgoff)
+{
+	unsigned long *addr = READ_ONCE(file->view->buffer->addr);
+
+	return (void *)(addr[pgoff] & PAGE_MASK);
 }
 
 /**
@@ -325,15 +350,17 @@ static void faultmap_wait_faults(struct faultmap_buffer *buf, pgoff_t from)
  * Removes every translation from page @from on, in every process. The caller has
  * seen to it that no new one will be made, and holds the inode lock.
  */
-static void faultmap_zap(struct faultmap_view *view, pgoff_t from)
+static void faultmap_zap(struct faultmap_buffer *buf, pgoff_t from)
 {
-	struct faultmap_buffer *buf = view->buffer;
-
 	synchronize_srcu(&faultmap_srcu);
 	faultmap_wait_faults(buf, from);
 	faultmap_settle_mappings(buf);
 	unmap_mapping_range(buf->inode->i_mapping, (loff_t)from << PAGE_SHIFT,
 			    0, 1);
+}
+
+static void faultmap_count_zap(struct faultmap_view *view, pgoff_t from)
+{
 	faultmap_count(view, FM_ZAPS, 1);
 	trace_faultmap_zap(view, from);
 }
@@ -349,7 +376,8 @@ static void faultmap_shrink(struct faultmap_view *view, unsigned long npages)
 	if (!buf->addr)
 		return;
 
-	faultmap_zap(view, npages);
+	faultmap_zap(buf, npages);
+	faultmap_count_zap(view, npages);
 	mutex_lock(&buf->alloc_lock);
 	buf->allocated = faultmap_free_blocks(buf->memory, buf->addr, npages,
 					      buf->allocated);
@@ -361,6 +389,8 @@ static void faultmap_clear_tail(struct faultmap_buffer *buf)
 {
 	unsigned long i;
 
+	if (buf->memory->is_device)
+		return;
 	for (i = buf->npages; i < buf->allocated; i++)
 		clear_page((void *)(buf->addr[i] & PAGE_MASK));
 }
@@ -371,7 +401,9 @@ static int faultmap_grow(struct faultmap_buffer *buf, unsigned long npages)
 
 	if (mutex_lock_killable(&buf->alloc_lock))
 		return -EINTR;
-	if (buf->addr && npages > buf->allocated)
+	if (buf->memory->is_device)
+		ret = faultmap_check_limit(buf, npages);
+	if (!ret && buf->addr && npages > buf->allocated)
 		ret = faultmap_allocate(buf, npages);
 	if (!ret) {
 		if (buf->addr)
@@ -388,8 +420,8 @@ static int faultmap_grow(struct faultmap_buffer *buf, unsigned long npages)
  * @npages: the new size in pages, not zero
  *
  * Context: may sleep; no mmap_lock may be held.
- * Return: 0, -ENODEV if the file is revoked, -ENOMEM, -EINTR. On failure the
- * buffer is as before.
+ * Return: 0, -ENODEV if the file is revoked, -ENOMEM, -EFBIG if there is not as
+ * much of a device's memory, -EINTR. On failure the buffer is as before.
  */
 int faultmap_buffer_resize(struct faultmap_file *file, unsigned long npages)
 {
@@ -426,8 +458,30 @@ int faultmap_buffer_revoke(struct faultmap_file *file)
 		ret = -ENODEV;
 	} else {
 		WRITE_ONCE(buf->generation, buf->generation + 1);
-		faultmap_zap(file->view, 0);
+		faultmap_zap(buf, 0);
+		faultmap_count_zap(file->view, 0);
 	}
 	inode_unlock(buf->inode);
 	return ret;
+}
+
+/**
+ * faultmap_buffer_kill() - cut off everyone, because the memory goes away
+ * @buf: a buffer that no new file can be opened of
+ *
+ * Whoever still has a file or a mapping of the buffer may keep it, dead. When
+ * this returns, nobody looks at the memory any more.
+ *
+ * Context: may sleep; no mmap_lock may be held.
+ */
+void faultmap_buffer_kill(struct faultmap_buffer *buf)
+{
+	inode_lock(buf->inode);
+	WRITE_ONCE(buf->generation, buf->generation + 1);
+	mutex_lock(&buf->alloc_lock);
+	faultmap_set_size(buf, 0);
+	mutex_unlock(&buf->alloc_lock);
+	if (buf->addr)
+		faultmap_zap(buf, 0);
+	inode_unlock(buf->inode);
 }

@@ -18,11 +18,13 @@
 #include <linux/percpu.h>
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
+#include <linux/types.h>
 
 #include "compat.h"
 #include "faultmap_uapi.h"
 
 struct seq_file;
+struct faultmap_buffer;
 
 /* Marks a page's address as one from which memory is freed. */
 #define FM_BLOCK	1UL
@@ -33,24 +35,54 @@ struct seq_file;
  * @id: its number for user space
  * @has_order: the order of a block can be chosen
  * @has_pages: its pages may be referenced, and so handed to user space
+ * @is_device: a device's memory: there from the start, without struct pages, and
+ *	its contents are not ours to clear
  * @max_block: the most pages that one call of @alloc may be asked for
- * @alloc: allocates a block of at most @pages pages, zeroed and charged to the
- *	caller's memory cgroup; stores the kernel address of each page, plus
- *	FM_BLOCK if @free takes it, and returns how many there are, or -ENOMEM.
- *	With @has_pages, each page has a reference of its own.
- * @free: frees what begins at an address
- * @to_page: the page behind a kernel address of this kind
+ * @alloc: allocates a block of at most @pages pages for the pages of a buffer
+ *	from @first on, zeroed and charged to the caller's memory cgroup; stores
+ *	the kernel address of each page, plus FM_BLOCK if @free takes it, and
+ *	returns how many there are, or -ENOMEM. With @has_pages, each page has a
+ *	reference of its own.
+ * @free: frees what begins at an address; NULL if there is nothing to free
+ * @to_pfn: the frame behind a kernel address of this kind
+ * @mmap: the kind's own way to map a whole VMA eagerly, from a kernel address and
+ *	its frame on, contiguous for that long; -E2BIG if it cannot; or NULL
  */
 struct faultmap_memory {
 	const char *name;
 	enum faultmap_memory_id id;
 	bool has_order;
 	bool has_pages;
+	bool is_device;
 	unsigned long max_block;
-	long (*alloc)(unsigned long *addr, unsigned long pages,
-		      unsigned int order);
+	long (*alloc)(const struct faultmap_buffer *buf, unsigned long *addr,
+		      unsigned long first, unsigned long pages);
 	void (*free)(void *addr);
-	struct page *(*to_page)(const void *addr);
+	unsigned long (*to_pfn)(const struct faultmap_buffer *buf,
+				const void *addr);
+	int (*mmap)(const void *addr, unsigned long pfn,
+		    struct vm_area_struct *vma);
+};
+
+/* How a device's memory is cached, in the order of the names in phys.c. */
+enum faultmap_cache {
+	FM_WRITE_BACK,
+	FM_WRITE_COMBINED,
+	FM_UNCACHED,
+};
+
+/**
+ * struct faultmap_range - a device's memory
+ * @start: physical address
+ * @npages: size in pages; 0 for a buffer that is not a device's memory
+ * @cache: how the kernel and user space access it
+ * @virt: where the kernel sees it
+ */
+struct faultmap_range {
+	phys_addr_t start;
+	unsigned long npages;
+	enum faultmap_cache cache;
+	void __iomem *virt;
 };
 
 /**
@@ -61,6 +93,7 @@ struct faultmap_memory {
  *	never taken under an mmap_lock
  * @memory: the kind of memory
  * @order: largest block order to ask for
+ * @range: the device's memory, if it is that
  * @alloc_lock: guards the first allocation and every change of @addr; taken
  *	under an mmap_lock, so nobody may wait for one while holding it
  * @addr: kernel address of each page, plus FM_BLOCK where a block begins; NULL
@@ -76,6 +109,7 @@ struct faultmap_buffer {
 	struct inode *inode;
 	const struct faultmap_memory *memory;
 	unsigned int order;
+	struct faultmap_range range;
 	struct mutex alloc_lock;	/* first allocation, changes of @addr */
 	unsigned long *addr;
 	unsigned long npages;
@@ -160,6 +194,7 @@ struct faultmap_file {
 
 /**
  * struct faultmap_node - a device node
+ * @list: in the list of those that show one buffer
  * @misc: the device
  * @view: what it shows
  * @name: "<memory>-<strategy>"
@@ -167,16 +202,42 @@ struct faultmap_file {
  * @sysname: the same for sysfs, where a name has no slash
  */
 struct faultmap_node {
+	struct list_head list;
 	struct miscdevice misc;
 	struct faultmap_view *view;
-	char name[32];
-	char path[48];
-	char sysname[48];
+	char name[40];
+	char path[56];
+	char sysname[56];
 };
 
 /* memory.c */
 extern const struct faultmap_memory *const faultmap_memories[];
 extern const unsigned int faultmap_nr_memories;
+
+/* dma.c */
+extern const struct faultmap_memory faultmap_dma;
+
+int faultmap_dma_init(void);
+void faultmap_dma_exit(void);
+
+/* phys.c */
+extern const struct faultmap_memory faultmap_phys;
+
+pgprot_t faultmap_phys_prot(const struct faultmap_buffer *buf, pgprot_t prot);
+int faultmap_range_map(struct faultmap_range *range, phys_addr_t start, u64 bytes);
+void faultmap_range_unmap(struct faultmap_range *range);
+struct faultmap_buffer *faultmap_range_buffer(const struct faultmap_range *range);
+int faultmap_phys_init(void);
+void faultmap_phys_exit(void);
+
+/* pci.c */
+int faultmap_pci_init(void);
+void faultmap_pci_exit(void);
+
+/* node.c */
+int faultmap_nodes_add(struct list_head *nodes, struct faultmap_buffer *buf,
+		       const char *prefix);
+void faultmap_nodes_remove(struct list_head *nodes);
 
 /* buffer.c */
 extern struct srcu_struct faultmap_srcu;
@@ -194,6 +255,8 @@ unsigned long faultmap_resolve(const struct faultmap_file *file, pgoff_t pgoff,
 unsigned long faultmap_buffer_extents(struct faultmap_buffer *buf);
 int faultmap_buffer_resize(struct faultmap_file *file, unsigned long npages);
 int faultmap_buffer_revoke(struct faultmap_file *file);
+void faultmap_buffer_kill(struct faultmap_buffer *buf);
+void *faultmap_kernel_addr(const struct faultmap_file *file, pgoff_t pgoff);
 int faultmap_check_bytes(u64 bytes);
 
 static inline bool faultmap_revoked(const struct faultmap_file *file)

@@ -20,11 +20,17 @@
  * @FAULTMAP_MEMORY_VMALLOC: vmalloc, in areas of at most 2 MiB
  * @FAULTMAP_MEMORY_KMALLOC: kmalloc, in page-aligned pieces of at most 64 KiB;
  *	mapped by page frame only, since such pages may not be referenced
+ * @FAULTMAP_MEMORY_DMA: dma_alloc_coherent() on a device of the driver's own, in
+ *	blocks of at most 2 MiB; mapped by page frame only
+ * @FAULTMAP_MEMORY_PHYS: a device's memory; it has nodes, mapped by page frame
+ *	only, and cannot be had from FAULTMAP_CREATE
  */
 enum faultmap_memory_id {
 	FAULTMAP_MEMORY_PAGES = 0,
 	FAULTMAP_MEMORY_VMALLOC = 1,
 	FAULTMAP_MEMORY_KMALLOC = 2,
+	FAULTMAP_MEMORY_DMA = 3,
+	FAULTMAP_MEMORY_PHYS = 4,
 };
 
 /**
@@ -143,8 +149,9 @@ struct faultmap_resize {
  * EINVAL: @bytes is zero or no multiple of the page size; unknown @memory,
  * @strategy or @flags; @order or @window out of range; @reserved not zero.
  * EFBIG: @bytes is more than a file can have. EOPNOTSUPP: the pair of memory
- * and strategy is not supported. E2BIG: an unknown member is not zero. EFAULT:
- * bad address. ENOMEM, EMFILE, ENFILE: as for open(2).
+ * and strategy is not supported, or @memory is a device's. E2BIG: an unknown
+ * member is not zero. EFAULT: bad address. ENOMEM, EMFILE, ENFILE: as for
+ * open(2).
  */
 #define FAULTMAP_CREATE		_IOW(FAULTMAP_IOC_MAGIC, 0, struct faultmap_create)
 
@@ -173,13 +180,15 @@ struct faultmap_resize {
  * define FAULTMAP_RESIZE - change the size of the buffer
  *
  * What remains keeps its contents and its page frames; what is added reads as
- * zeroes. When a buffer shrinks, the translations beyond its new end vanish from
- * every process before the memory is freed, and a touch there raises SIGBUS.
- * Eager mappings do not come back when the buffer grows again.
+ * zeroes, or as what is in a device's memory. When a buffer shrinks, the
+ * translations beyond its new end vanish from every process before the memory is
+ * freed, and a touch there raises SIGBUS. Eager mappings do not come back when
+ * the buffer grows again.
  *
  * EINVAL: @bytes is zero or no multiple of the page size, or @flags is not zero.
- * EFBIG: @bytes is more than a file can have. EBADF: the descriptor is not open
- * for writing. ENODEV: it is revoked. ENOMEM: no memory to grow; the buffer is
+ * EFBIG: @bytes is more than a file can have, or than there is of a device's
+ * memory. EBADF: the descriptor is not open for writing. ENODEV: it is revoked,
+ * or the device is gone. ENOMEM: no memory to grow; the buffer is
  * as before. EINTR: interrupted before anything was done. E2BIG, EFAULT: as for
  * FAULTMAP_CREATE.
  */

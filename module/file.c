@@ -5,6 +5,7 @@
  */
 #include <linux/debugfs.h>
 #include <linux/highmem.h>
+#include <linux/io.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
 
@@ -136,6 +137,17 @@ static loff_t faultmap_llseek(struct file *filp, loff_t offset, int whence)
 				 i_size_read(file->view->buffer->inode));
 }
 
+static void faultmap_copy_io(void *addr, void *memory, size_t len,
+			     enum faultmap_direction direction)
+{
+	void __iomem *io = (void __force __iomem *)addr;
+
+	if (direction == FM_FROM_BUFFER)
+		memcpy_fromio(memory, io, len);
+	else
+		memcpy_toio(io, memory, len);
+}
+
 /**
  * faultmap_copy() - copy between kernel memory and the buffer
  * @file: a file of the buffer
@@ -151,13 +163,17 @@ size_t faultmap_copy(struct faultmap_file *file, loff_t pos, void *memory,
 		     size_t len, enum faultmap_direction direction)
 {
 	unsigned int offset = offset_in_page(pos);
+	pgoff_t pgoff = pos >> PAGE_SHIFT;
 	unsigned long pfn;
 	int idx;
 
 	len = min_t(size_t, len, PAGE_SIZE - offset);
 	idx = srcu_read_lock(&faultmap_srcu);
-	if (!faultmap_resolve(file, pos >> PAGE_SHIFT, 1, &pfn))
+	if (!faultmap_resolve(file, pgoff, 1, &pfn))
 		len = 0;
+	else if (file->view->buffer->memory->is_device)
+		faultmap_copy_io(faultmap_kernel_addr(file, pgoff) + offset,
+				 memory, len, direction);
 	else if (direction == FM_FROM_BUFFER)
 		memcpy_from_page(memory, pfn_to_page(pfn), offset, len);
 	else

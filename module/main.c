@@ -22,8 +22,7 @@ static unsigned int order = 9;
 module_param(order, uint, 0444);
 MODULE_PARM_DESC(order, "largest block to ask the page allocator for, as a power of two of pages; smaller ones are taken where none is free (default 9)");
 
-static struct faultmap_node *faultmap_nodes;
-static unsigned int faultmap_nr_nodes;
+static LIST_HEAD(faultmap_nodes);
 
 static int faultmap_check_order(const struct faultmap_memory *memory,
 				unsigned int value)
@@ -33,15 +32,17 @@ static int faultmap_check_order(const struct faultmap_memory *memory,
 
 static int faultmap_check_create(const struct faultmap_create *create)
 {
+	const struct faultmap_memory *memory;
+
 	if (create->memory >= faultmap_nr_memories ||
 	    create->strategy >= faultmap_nr_strategies ||
 	    create->window > 1 || create->flags || create->reserved)
 		return -EINVAL;
-	if (!faultmap_supported(faultmap_memories[create->memory],
-				faultmap_strategies[create->strategy]))
+	memory = faultmap_memories[create->memory];
+	if (memory->is_device ||
+	    !faultmap_supported(memory, faultmap_strategies[create->strategy]))
 		return -EOPNOTSUPP;
-	return faultmap_check_order(faultmap_memories[create->memory],
-				    create->order) ?:
+	return faultmap_check_order(memory, create->order) ?:
 	       faultmap_check_bytes(create->bytes);
 }
 
@@ -131,63 +132,18 @@ static struct miscdevice faultmap_control = {
 	.fops		= &faultmap_control_fops,
 };
 
-static int faultmap_node_add(struct faultmap_node *node,
-			     struct faultmap_buffer *buf,
-			     const struct faultmap_strategy *strategy)
-{
-	int ret;
-
-	snprintf(node->name, sizeof(node->name), "%s-%s", buf->memory->name,
-		 strategy->name);
-	snprintf(node->path, sizeof(node->path), "faultmap/%s", node->name);
-	snprintf(node->sysname, sizeof(node->sysname), "faultmap-%s", node->name);
-	node->view = faultmap_view_create(buf, strategy, node->name);
-	if (IS_ERR(node->view))
-		return PTR_ERR(node->view);
-
-	node->misc.minor = MISC_DYNAMIC_MINOR;
-	node->misc.name = node->sysname;
-	node->misc.nodename = node->path;
-	node->misc.mode = 0600;
-	node->misc.fops = &faultmap_fops;
-	ret = misc_register(&node->misc);
-	if (ret)
-		faultmap_view_put(node->view);
-	return ret;
-}
-
-static void faultmap_remove_nodes(void)
-{
-	struct faultmap_node *node;
-
-	while (faultmap_nr_nodes) {
-		node = &faultmap_nodes[--faultmap_nr_nodes];
-		misc_deregister(&node->misc);
-		faultmap_view_put(node->view);
-	}
-	kfree(faultmap_nodes);
-}
-
 /* All nodes of a kind of memory show one buffer, which lives as long as they. */
 static int faultmap_add_nodes_of(const struct faultmap_memory *memory,
 				 unsigned long npages)
 {
 	struct faultmap_buffer *buf;
-	unsigned int i;
-	int ret = 0;
+	int ret;
 
 	buf = faultmap_buffer_create(memory, npages,
 				     memory->has_order ? order : 0);
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);
-	for (i = 0; i < faultmap_nr_strategies && !ret; i++) {
-		if (!faultmap_supported(memory, faultmap_strategies[i]))
-			continue;
-		ret = faultmap_node_add(&faultmap_nodes[faultmap_nr_nodes], buf,
-					faultmap_strategies[i]);
-		if (!ret)
-			faultmap_nr_nodes++;
-	}
+	ret = faultmap_nodes_add(&faultmap_nodes, buf, memory->name);
 	faultmap_buffer_put(buf);
 	return ret;
 }
@@ -197,14 +153,11 @@ static int faultmap_add_nodes(unsigned long npages)
 	unsigned int i;
 	int ret = 0;
 
-	faultmap_nodes = kcalloc(faultmap_nr_memories * faultmap_nr_strategies,
-				 sizeof(*faultmap_nodes), GFP_KERNEL);
-	if (!faultmap_nodes)
-		return -ENOMEM;
 	for (i = 0; i < faultmap_nr_memories && !ret; i++)
-		ret = faultmap_add_nodes_of(faultmap_memories[i], npages);
+		if (!faultmap_memories[i]->is_device)
+			ret = faultmap_add_nodes_of(faultmap_memories[i], npages);
 	if (ret)
-		faultmap_remove_nodes();
+		faultmap_nodes_remove(&faultmap_nodes);
 	return ret;
 }
 
@@ -225,6 +178,61 @@ static int faultmap_check_params(u64 *bytes)
 	return 0;
 }
 
+/* In the order in which they depend on each other. */
+static int faultmap_init_memory(void)
+{
+	int ret;
+
+	ret = faultmap_buffer_init();
+	if (ret)
+		return ret;
+	ret = faultmap_dma_init();
+	if (ret)
+		goto exit_buffer;
+	faultmap_debugfs_init();
+	return 0;
+
+exit_buffer:
+	faultmap_buffer_exit();
+	return ret;
+}
+
+static void faultmap_exit_memory(void)
+{
+	faultmap_debugfs_exit();
+	faultmap_dma_exit();
+	faultmap_buffer_exit();
+}
+
+static int faultmap_init_nodes(unsigned long npages)
+{
+	int ret;
+
+	ret = faultmap_add_nodes(npages);
+	if (ret)
+		return ret;
+	ret = faultmap_phys_init();
+	if (ret)
+		goto remove_nodes;
+	ret = faultmap_pci_init();
+	if (ret)
+		goto exit_phys;
+	return 0;
+
+exit_phys:
+	faultmap_phys_exit();
+remove_nodes:
+	faultmap_nodes_remove(&faultmap_nodes);
+	return ret;
+}
+
+static void faultmap_exit_nodes(void)
+{
+	faultmap_pci_exit();
+	faultmap_phys_exit();
+	faultmap_nodes_remove(&faultmap_nodes);
+}
+
 static int __init faultmap_init(void)
 {
 	u64 bytes;
@@ -233,23 +241,21 @@ static int __init faultmap_init(void)
 	ret = faultmap_check_params(&bytes);
 	if (ret)
 		return ret;
-	ret = faultmap_buffer_init();
+	ret = faultmap_init_memory();
 	if (ret)
 		return ret;
-	faultmap_debugfs_init();
-	ret = faultmap_add_nodes(bytes >> PAGE_SHIFT);
+	ret = faultmap_init_nodes(bytes >> PAGE_SHIFT);
 	if (ret)
-		goto exit_buffer;
+		goto exit_memory;
 	ret = misc_register(&faultmap_control);
 	if (ret)
-		goto remove_nodes;
+		goto exit_nodes;
 	return 0;
 
-remove_nodes:
-	faultmap_remove_nodes();
-exit_buffer:
-	faultmap_debugfs_exit();
-	faultmap_buffer_exit();
+exit_nodes:
+	faultmap_exit_nodes();
+exit_memory:
+	faultmap_exit_memory();
 	return ret;
 }
 module_init(faultmap_init);
@@ -257,9 +263,8 @@ module_init(faultmap_init);
 static void __exit faultmap_exit(void)
 {
 	misc_deregister(&faultmap_control);
-	faultmap_remove_nodes();
-	faultmap_debugfs_exit();
-	faultmap_buffer_exit();
+	faultmap_exit_nodes();
+	faultmap_exit_memory();
 }
 module_exit(faultmap_exit);
 

@@ -212,9 +212,12 @@ static int faultmap_install_all(struct faultmap_file *file,
 	return 0;
 }
 
+typedef int (*faultmap_fill_fn)(struct faultmap_file *file,
+				struct vm_area_struct *vma);
+
 static int faultmap_do_eager_mmap(struct faultmap_file *file,
 				  struct vm_area_struct *vma,
-				  faultmap_install_fn install)
+				  faultmap_fill_fn fill)
 {
 	struct faultmap_mapping *mapping;
 	int idx, ret;
@@ -224,7 +227,7 @@ static int faultmap_do_eager_mmap(struct faultmap_file *file,
 		return -ENOMEM;
 
 	idx = srcu_read_lock(&faultmap_srcu);
-	ret = faultmap_install_all(file, vma, install);
+	ret = fill(file, vma);
 	srcu_read_unlock(&faultmap_srcu, idx);
 	if (ret) {
 		kref_put(&mapping->ref, faultmap_mapping_release);
@@ -242,10 +245,24 @@ static int faultmap_remap(struct vm_area_struct *vma, unsigned long addr,
 			       vma->vm_page_prot);
 }
 
+static int faultmap_remap_all(struct faultmap_file *file,
+			      struct vm_area_struct *vma)
+{
+	const struct faultmap_memory *memory = file->view->buffer->memory;
+	unsigned long pfn;
+	int ret = -E2BIG;
+
+	if (memory->mmap && faultmap_resolve(file, vma->vm_pgoff, vma_pages(vma),
+					     &pfn) == vma_pages(vma))
+		ret = memory->mmap(faultmap_kernel_addr(file, vma->vm_pgoff), pfn,
+				   vma);
+	return ret == -E2BIG ? faultmap_install_all(file, vma, faultmap_remap) : ret;
+}
+
 static int faultmap_eager_mmap(struct faultmap_file *file,
 			       struct vm_area_struct *vma)
 {
-	return faultmap_do_eager_mmap(file, vma, faultmap_remap);
+	return faultmap_do_eager_mmap(file, vma, faultmap_remap_all);
 }
 
 static const struct vm_operations_struct faultmap_eager_vm_ops = {
@@ -307,10 +324,16 @@ static int faultmap_insert(struct vm_area_struct *vma, unsigned long addr,
 	return 0;
 }
 
+static int faultmap_insert_all(struct faultmap_file *file,
+			       struct vm_area_struct *vma)
+{
+	return faultmap_install_all(file, vma, faultmap_insert);
+}
+
 static int faultmap_eager_page_mmap(struct faultmap_file *file,
 				    struct vm_area_struct *vma)
 {
-	return faultmap_do_eager_mmap(file, vma, faultmap_insert);
+	return faultmap_do_eager_mmap(file, vma, faultmap_insert_all);
 }
 
 static const struct vm_operations_struct faultmap_eager_page_vm_ops = {
@@ -409,6 +432,9 @@ static int faultmap_do_mmap(struct faultmap_file *file,
 	ret = faultmap_buffer_populate(file->view->buffer);
 	if (ret)
 		return ret;
+	if (file->view->buffer->memory->is_device)
+		vma->vm_page_prot = faultmap_phys_prot(file->view->buffer,
+						       vma->vm_page_prot);
 	vma->vm_ops = strategy->vm_ops;
 	return strategy->mmap ? strategy->mmap(file, vma) : 0;
 }

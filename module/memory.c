@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The kinds of memory. They know nothing of mappings: a kind allocates blocks,
- * frees them, and tells which page lies behind one of its kernel addresses.
+ * The kinds of memory that need no device. They know nothing of mappings: a kind
+ * allocates blocks, frees them, and tells which frame lies behind one of its
+ * kernel addresses.
  */
 #include <linux/gfp.h>
 #include <linux/log2.h>
@@ -32,13 +33,14 @@ static struct page *faultmap_alloc_block(unsigned int *order)
 	return alloc_page(FAULTMAP_GFP_LAST | __GFP_NOWARN);
 }
 
-static long faultmap_pages_alloc(unsigned long *addr, unsigned long pages,
-				 unsigned int order)
+static long faultmap_pages_alloc(const struct faultmap_buffer *buf,
+				 unsigned long *addr, unsigned long first,
+				 unsigned long pages)
 {
+	unsigned int order = min_t(unsigned int, buf->order, ilog2(pages));
 	struct page *page;
 	unsigned long i;
 
-	order = min_t(unsigned int, order, ilog2(pages));
 	page = faultmap_alloc_block(&order);
 	if (!page)
 		return -ENOMEM;
@@ -59,9 +61,10 @@ static void faultmap_pages_free(void *addr)
 	__free_page(virt_to_page(addr));
 }
 
-static struct page *faultmap_pages_to_page(const void *addr)
+static unsigned long faultmap_virt_to_pfn(const struct faultmap_buffer *buf,
+					  const void *addr)
 {
-	return virt_to_page(addr);
+	return page_to_pfn(virt_to_page(addr));
 }
 
 static const struct faultmap_memory faultmap_pages = {
@@ -72,7 +75,7 @@ static const struct faultmap_memory faultmap_pages = {
 	.max_block	= 1UL << MAX_PAGE_ORDER,
 	.alloc		= faultmap_pages_alloc,
 	.free		= faultmap_pages_free,
-	.to_page	= faultmap_pages_to_page,
+	.to_pfn		= faultmap_virt_to_pfn,
 };
 
 /* Stores the addresses of memory that is freed as one. */
@@ -89,8 +92,9 @@ static long faultmap_one_block(unsigned long *addr, void *block,
 	return pages;
 }
 
-static long faultmap_vmalloc_alloc(unsigned long *addr, unsigned long pages,
-				   unsigned int order)
+static long faultmap_vmalloc_alloc(const struct faultmap_buffer *buf,
+				   unsigned long *addr, unsigned long first,
+				   unsigned long pages)
 {
 	/* No __GFP_NOWARN: 7.x warns of it here, as a flag it does not know. */
 	return faultmap_one_block(addr, __vmalloc(pages << PAGE_SHIFT,
@@ -102,9 +106,10 @@ static void faultmap_vmalloc_free(void *addr)
 	vfree(addr);
 }
 
-static struct page *faultmap_vmalloc_to_page(const void *addr)
+static unsigned long faultmap_vmalloc_to_pfn(const struct faultmap_buffer *buf,
+					     const void *addr)
 {
-	return vmalloc_to_page(addr);
+	return page_to_pfn(vmalloc_to_page(addr));
 }
 
 static const struct faultmap_memory faultmap_vmalloc = {
@@ -115,12 +120,13 @@ static const struct faultmap_memory faultmap_vmalloc = {
 	.max_block	= SZ_2M >> PAGE_SHIFT,
 	.alloc		= faultmap_vmalloc_alloc,
 	.free		= faultmap_vmalloc_free,
-	.to_page	= faultmap_vmalloc_to_page,
+	.to_pfn		= faultmap_vmalloc_to_pfn,
 };
 
 /* A power of two of bytes, from a page on, comes aligned to itself. */
-static long faultmap_kmalloc_alloc(unsigned long *addr, unsigned long pages,
-				   unsigned int order)
+static long faultmap_kmalloc_alloc(const struct faultmap_buffer *buf,
+				   unsigned long *addr, unsigned long first,
+				   unsigned long pages)
 {
 	pages = rounddown_pow_of_two(pages);
 	return faultmap_one_block(addr, kmalloc(pages << PAGE_SHIFT,
@@ -133,24 +139,21 @@ static void faultmap_kmalloc_free(void *addr)
 	kfree(addr);
 }
 
-static struct page *faultmap_kmalloc_to_page(const void *addr)
-{
-	return virt_to_page(addr);
-}
-
 static const struct faultmap_memory faultmap_kmalloc = {
 	.name		= "kmalloc",
 	.id		= FAULTMAP_MEMORY_KMALLOC,
 	.max_block	= SZ_64K >> PAGE_SHIFT,
 	.alloc		= faultmap_kmalloc_alloc,
 	.free		= faultmap_kmalloc_free,
-	.to_page	= faultmap_kmalloc_to_page,
+	.to_pfn		= faultmap_virt_to_pfn,
 };
 
 const struct faultmap_memory *const faultmap_memories[] = {
 	[FAULTMAP_MEMORY_PAGES]		= &faultmap_pages,
 	[FAULTMAP_MEMORY_VMALLOC]	= &faultmap_vmalloc,
 	[FAULTMAP_MEMORY_KMALLOC]	= &faultmap_kmalloc,
+	[FAULTMAP_MEMORY_DMA]		= &faultmap_dma,
+	[FAULTMAP_MEMORY_PHYS]		= &faultmap_phys,
 };
 
 const unsigned int faultmap_nr_memories = ARRAY_SIZE(faultmap_memories);

@@ -93,12 +93,101 @@ FIXTURE_VARIANT_ADD(buffer, kmalloc_lazy_pfn)
 	.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
 };
 
+FIXTURE_VARIANT_ADD(buffer, dma_eager)
+{
+	.node = "/dev/faultmap/dma-eager",
+	.memory = FAULTMAP_MEMORY_DMA,
+	.strategy = FAULTMAP_STRATEGY_EAGER,
+};
+
+FIXTURE_VARIANT_ADD(buffer, dma_lazy_pfn)
+{
+	.node = "/dev/faultmap/dma-lazy-pfn",
+	.memory = FAULTMAP_MEMORY_DMA,
+	.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
+};
+
+FIXTURE_VARIANT_ADD(buffer, phys_eager)
+{
+	.node = "/dev/faultmap/phys-eager",
+	.memory = FAULTMAP_MEMORY_PHYS,
+	.strategy = FAULTMAP_STRATEGY_EAGER,
+};
+
+FIXTURE_VARIANT_ADD(buffer, phys_lazy_pfn)
+{
+	.node = "/dev/faultmap/phys-lazy-pfn",
+	.memory = FAULTMAP_MEMORY_PHYS,
+	.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
+};
+
+static inline bool fm_is_device(const FIXTURE_VARIANT(buffer) *variant)
+{
+	return variant->memory == FAULTMAP_MEMORY_PHYS;
+}
+
+/* The name of the variant's strategy. */
+static inline const char *fm_strategy(const FIXTURE_VARIANT(buffer) *variant)
+{
+	return strchr(strrchr(variant->node, '/'), '-') + 1;
+}
+
+/* The node of another strategy over the same buffer. */
+static inline const char *fm_node_by(const FIXTURE_VARIANT(buffer) *variant,
+				     const char *strategy)
+{
+	static char path[64];
+	glob_t found;
+
+	snprintf(path, sizeof(path), "%.*s%s",
+		 (int)(fm_strategy(variant) - variant->node), variant->node,
+		 strategy);
+	if (access(path, F_OK) == 0 || !fm_is_device(variant))
+		return path;
+	/* No phys= is given: the first PCI device. */
+	snprintf(path, sizeof(path), "/dev/faultmap/pci-????:??:??.?-%s", strategy);
+	if (!glob(path, 0, NULL, &found)) {
+		snprintf(path, sizeof(path), "%s", found.gl_pathv[0]);
+		globfree(&found);
+	}
+	return path;
+}
+
+static inline const char *fm_node(const FIXTURE_VARIANT(buffer) *variant)
+{
+	return fm_node_by(variant, fm_strategy(variant));
+}
+
+static inline int fm_resize(int fd, size_t pages)
+{
+	struct faultmap_resize arg = { .bytes = pages * fm_page_size() };
+
+	return ioctl(fd, FAULTMAP_RESIZE, &arg);
+}
+
+/* A buffer of FM_PAGES pages: a new one, or so much of a device's memory. */
+static inline int fm_open_buffer(const FIXTURE_VARIANT(buffer) *variant)
+{
+	int fd;
+
+	if (!fm_is_device(variant))
+		return fm_create(variant->memory, variant->strategy, FM_PAGES);
+	fd = open(fm_node(variant), O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -ENODEV;
+	if (fm_resize(fd, FM_PAGES) || ioctl(fd, FAULTMAP_STATS_RESET))
+		return -errno;
+	return fd;
+}
+
 FIXTURE_SETUP(buffer)
 {
 	self->page = fm_page_size();
-	self->fd = fm_create(variant->memory, variant->strategy, FM_PAGES);
+	self->fd = fm_open_buffer(variant);
 	if (self->fd == -ENOENT)
 		SKIP(return, "faultmap is not loaded");
+	if (self->fd == -ENODEV)
+		SKIP(return, "no device's memory: give phys=, or QEMU -device ivshmem-plain");
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, fm_stamp(self->fd, 0, FM_PAGES));
 }

@@ -114,8 +114,13 @@ TEST_F(buffer, same_in_fdinfo_and_debugfs)
 	EXPECT_EQ(0, fm_write_at(map));
 	stats = fm_stats(self->fd);
 	snprintf(fdinfo, sizeof(fdinfo), "/proc/self/fdinfo/%d", self->fd);
-	snprintf(debugfs, sizeof(debugfs),
-		 "/sys/kernel/debug/faultmap/private-%lld", field(fdinfo, "view"));
+	if (fm_is_device(variant))
+		snprintf(debugfs, sizeof(debugfs), "/sys/kernel/debug/faultmap/%s",
+			 strrchr(fm_node(variant), '/') + 1);
+	else
+		snprintf(debugfs, sizeof(debugfs),
+			 "/sys/kernel/debug/faultmap/private-%lld",
+			 field(fdinfo, "view"));
 	for (i = 0; i < 2; i++) {
 		path = i ? debugfs : fdinfo;
 		EXPECT_EQ(FM_PAGES * self->page, field(path, "bytes"));

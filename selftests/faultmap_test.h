@@ -6,12 +6,9 @@
 #ifndef _FAULTMAP_TEST_H
 #define _FAULTMAP_TEST_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>

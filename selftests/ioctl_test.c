@@ -82,13 +82,28 @@ TEST_F(control, unsupported_pairs)
 {
 	struct faultmap_create arg = good();
 
-	arg.memory = FAULTMAP_MEMORY_KMALLOC;
-	arg.strategy = FAULTMAP_STRATEGY_LAZY;
-	EXPECT_EQ(-EOPNOTSUPP, create(arg));
-	arg.strategy = FAULTMAP_STRATEGY_EAGER_PAGE;
-	EXPECT_EQ(-EOPNOTSUPP, create(arg));
+	for (arg.memory = FAULTMAP_MEMORY_KMALLOC;
+	     arg.memory <= FAULTMAP_MEMORY_DMA; arg.memory++) {
+		arg.strategy = FAULTMAP_STRATEGY_LAZY;
+		EXPECT_EQ(-EOPNOTSUPP, create(arg));
+		arg.strategy = FAULTMAP_STRATEGY_EAGER_PAGE;
+		EXPECT_EQ(-EOPNOTSUPP, create(arg));
+	}
 	EXPECT_EQ(-1, access("/dev/faultmap/kmalloc-lazy", F_OK));
 	EXPECT_EQ(-1, access("/dev/faultmap/kmalloc-eager-page", F_OK));
+	EXPECT_EQ(-1, access("/dev/faultmap/dma-lazy", F_OK));
+	EXPECT_EQ(-1, access("/dev/faultmap/dma-eager-page", F_OK));
+}
+
+/* A device's memory cannot be made. */
+TEST_F(control, no_private_device)
+{
+	struct faultmap_create arg = good();
+
+	arg.memory = FAULTMAP_MEMORY_PHYS;
+	for (arg.strategy = FAULTMAP_STRATEGY_EAGER;
+	     arg.strategy <= FAULTMAP_STRATEGY_LAZY_PFN; arg.strategy++)
+		EXPECT_EQ(-EOPNOTSUPP, create(arg));
 }
 
 /* Blocks of a higher order make fewer and longer contiguous pieces. */
@@ -214,7 +229,8 @@ TEST_F(buffer, info)
 	EXPECT_EQ(FM_PAGES * self->page, info.bytes);
 	EXPECT_EQ(variant->memory, info.memory);
 	EXPECT_EQ(variant->strategy, info.strategy);
-	EXPECT_EQ(FAULTMAP_INFO_PRIVATE | FAULTMAP_INFO_ALLOCATED, info.flags);
+	EXPECT_EQ(FAULTMAP_INFO_ALLOCATED |
+		  (fm_is_device(variant) ? 0 : FAULTMAP_INFO_PRIVATE), info.flags);
 	EXPECT_LE(1, info.extents);
 	EXPECT_GE(FM_PAGES, info.extents);
 }
@@ -275,7 +291,7 @@ TEST_F(buffer, read_only_descriptor_changes_nothing)
 {
 	struct faultmap_resize arg = { .bytes = self->page };
 	struct faultmap_info info;
-	int fd = open(variant->node, O_RDONLY);
+	int fd = open(fm_node(variant), O_RDONLY);
 
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(-1, ioctl(fd, FAULTMAP_RESIZE, &arg));

@@ -5,13 +5,6 @@
 
 #include "buffer_fixture.h"
 
-static int resize(int fd, size_t pages)
-{
-	struct faultmap_resize arg = { .bytes = pages * fm_page_size() };
-
-	return ioctl(fd, FAULTMAP_RESIZE, &arg);
-}
-
 static uint64_t bytes(int fd)
 {
 	struct faultmap_info info = { 0 };
@@ -27,7 +20,7 @@ TEST_F(buffer, shrink_cuts_off_the_tail)
 
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
-	ASSERT_EQ(0, resize(self->fd, 6));
+	ASSERT_EQ(0, fm_resize(self->fd, 6));
 	EXPECT_EQ(6 * self->page, bytes(self->fd));
 	EXPECT_STAMPS(map, 0, 6);
 	EXPECT_SIGNALS(SIGBUS, map + 6 * self->page, FM_PAGES - 6);
@@ -44,8 +37,10 @@ TEST_F(buffer, grow_adds_zeroes)
 	char *map, zero[self->page], page[self->page];
 	size_t i;
 
+	if (fm_is_device(variant))
+		SKIP(return, "a device's memory shows what the device has there");
 	memset(zero, 0, sizeof(zero));
-	ASSERT_EQ(0, resize(self->fd, 3 * FM_PAGES));
+	ASSERT_EQ(0, fm_resize(self->fd, 3 * FM_PAGES));
 	map = fm_map(self, 0, 3 * FM_PAGES);
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
@@ -62,12 +57,14 @@ TEST_F(buffer, shrunk_and_grown_again_shows_nothing_old)
 	char zero[self->page], page[self->page], *map;
 	size_t i;
 
+	if (fm_is_device(variant))
+		SKIP(return, "a device's memory shows what the device has there");
 	memset(zero, 0, sizeof(zero));
 	map = fm_map(self, 0, FM_PAGES);
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
-	ASSERT_EQ(0, resize(self->fd, 5));
-	ASSERT_EQ(0, resize(self->fd, FM_PAGES));
+	ASSERT_EQ(0, fm_resize(self->fd, 5));
+	ASSERT_EQ(0, fm_resize(self->fd, FM_PAGES));
 	EXPECT_STAMPS(map, 0, 5);
 	for (i = 5; i < FM_PAGES; i++) {
 		ASSERT_EQ(self->page, pread(self->fd, page, self->page,
@@ -79,6 +76,20 @@ TEST_F(buffer, shrunk_and_grown_again_shows_nothing_old)
 	}
 }
 
+/* What is in a device's memory is not ours to clear. */
+TEST_F(buffer, shrunk_and_grown_again_shows_the_device)
+{
+	char *map;
+
+	if (!fm_is_device(variant))
+		SKIP(return, "what is no device's memory is cleared");
+	ASSERT_EQ(0, fm_resize(self->fd, 5));
+	ASSERT_EQ(0, fm_resize(self->fd, FM_PAGES));
+	map = fm_map(self, 0, FM_PAGES);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+}
+
 /* Many blocks: areas of vmalloc are freed whole, the rest is kept and zeroed. */
 TEST_F(buffer, across_blocks)
 {
@@ -87,8 +98,10 @@ TEST_F(buffer, across_blocks)
 	uint64_t *words = (uint64_t *)page;
 	size_t i, n, had = FM_PAGES;
 
+	if (fm_is_device(variant))
+		SKIP(return, "a device's memory is one block");
 	for (n = 0; n < sizeof(sizes) / sizeof(*sizes); n++) {
-		ASSERT_EQ(0, resize(self->fd, sizes[n]));
+		ASSERT_EQ(0, fm_resize(self->fd, sizes[n]));
 		for (i = 0; i < sizes[n]; i++) {
 			ASSERT_EQ(self->page, pread(self->fd, page, self->page,
 						    i * self->page));
@@ -120,7 +133,7 @@ TEST_F(buffer, reaches_other_processes)
 		_exit(!(seen && fm_page_at(map) == 0));
 	}
 	ASSERT_EQ(1, read(from_child[0], &byte, 1));
-	ASSERT_EQ(0, resize(self->fd, 12));
+	ASSERT_EQ(0, fm_resize(self->fd, 12));
 	ASSERT_EQ(1, write(to_child[1], &byte, 1));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
@@ -164,14 +177,14 @@ static void run_races(struct __test_metadata *_metadata,
 
 	ASSERT_NE(MAP_FAILED, shrunk);
 	for (round = 0; round < 20; round++) {
-		ASSERT_EQ(0, resize(self->fd, RACE_PAGES));
+		ASSERT_EQ(0, fm_resize(self->fd, RACE_PAGES));
 		*shrunk = 0;
 		pid = fork();
 		ASSERT_LE(0, pid);
 		if (!pid)
 			_exit(race(self, shrunk, touch));
 		usleep(500 * round);
-		ASSERT_EQ(0, resize(self->fd, 1));
+		ASSERT_EQ(0, fm_resize(self->fd, 1));
 		*shrunk = 1;
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
 		EXPECT_EQ(0, status);
@@ -200,7 +213,7 @@ TEST_F(buffer, reaches_private_copies)
 	if (!fm_is_by_page(variant))
 		return;
 	EXPECT_EQ(0, fm_write_at(map + 10 * self->page));
-	ASSERT_EQ(0, resize(self->fd, 10));
+	ASSERT_EQ(0, fm_resize(self->fd, 10));
 	EXPECT_EQ(SIGBUS, fm_read_at(map + 10 * self->page));
 	EXPECT_STAMPS(map, 0, 10);
 }
@@ -208,12 +221,15 @@ TEST_F(buffer, reaches_private_copies)
 /* Before the first use there is no memory, and a size costs nothing. */
 TEST_F(buffer, before_the_first_use)
 {
-	int fd = fm_create(variant->memory, variant->strategy, FM_PAGES);
 	struct faultmap_info info = { 0 };
+	int fd;
 
+	if (fm_is_device(variant))
+		SKIP(return, "a device has its memory always");
+	fd = fm_create(variant->memory, variant->strategy, FM_PAGES);
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, resize(fd, 1UL << 30));
-	ASSERT_EQ(0, resize(fd, 2));
+	ASSERT_EQ(0, fm_resize(fd, 1UL << 30));
+	ASSERT_EQ(0, fm_resize(fd, 2));
 	ASSERT_EQ(0, ioctl(fd, FAULTMAP_INFO, &info));
 	EXPECT_EQ(0, info.flags & FAULTMAP_INFO_ALLOCATED);
 	EXPECT_EQ(0, info.extents);
@@ -229,8 +245,8 @@ TEST_F(buffer, before_the_first_use)
 /* A size that no memory can hold fails and changes nothing. */
 TEST_F(buffer, too_large)
 {
-	EXPECT_EQ(-1, resize(self->fd, 1UL << 40));
-	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_EQ(-1, fm_resize(self->fd, 1UL << 40));
+	EXPECT_EQ(fm_is_device(variant) ? EFBIG : ENOMEM, errno);
 	EXPECT_EQ(FM_PAGES * self->page, bytes(self->fd));
 }
 

@@ -28,8 +28,8 @@ TEST_F(buffer, everything_fails)
 	EXPECT_EQ(-1, ioctl(self->fd, FAULTMAP_REVOKE));
 	EXPECT_EQ(ENODEV, errno);
 	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_INFO, &info));
-	EXPECT_EQ(FAULTMAP_INFO_REVOKED | FAULTMAP_INFO_PRIVATE |
-		  FAULTMAP_INFO_ALLOCATED, info.flags);
+	EXPECT_EQ(FAULTMAP_INFO_REVOKED | FAULTMAP_INFO_ALLOCATED |
+		  (fm_is_device(variant) ? 0 : FAULTMAP_INFO_PRIVATE), info.flags);
 }
 
 TEST_F(buffer, reaches_other_processes)
@@ -62,7 +62,7 @@ TEST_F(buffer, reaches_other_processes)
 /* A node opened afterwards works, and shows what was there before. */
 TEST_F(buffer, node_is_opened_anew)
 {
-	int old = open(variant->node, O_RDWR), fd;
+	int old = open(fm_node(variant), O_RDWR), fd;
 	char *old_map, *map;
 
 	ASSERT_LE(0, old);
@@ -70,7 +70,7 @@ TEST_F(buffer, node_is_opened_anew)
 	old_map = mmap(NULL, 4 * self->page, PROT_READ, MAP_SHARED, old, 0);
 	ASSERT_NE(MAP_FAILED, old_map);
 	ASSERT_EQ(0, ioctl(old, FAULTMAP_REVOKE));
-	fd = open(variant->node, O_RDWR);
+	fd = open(fm_node(variant), O_RDWR);
 	ASSERT_LE(0, fd);
 	map = mmap(NULL, 4 * self->page, PROT_READ, MAP_SHARED, fd, 0);
 	ASSERT_NE(MAP_FAILED, map);
@@ -85,18 +85,11 @@ TEST_F(buffer, node_is_opened_anew)
 /* One zap reaches the mappings made through every node of the buffer. */
 TEST_F(buffer, reaches_the_other_node)
 {
-	static const char *const others[] = {
-		[FAULTMAP_MEMORY_PAGES] = "/dev/faultmap/pages-%s",
-		[FAULTMAP_MEMORY_VMALLOC] = "/dev/faultmap/vmalloc-%s",
-		[FAULTMAP_MEMORY_KMALLOC] = "/dev/faultmap/kmalloc-%s",
-	};
-	char path[64];
-	int fd = open(variant->node, O_RDWR), other;
+	int fd = open(fm_node(variant), O_RDWR), other;
 	char *map;
 
-	snprintf(path, sizeof(path), others[variant->memory],
-		 fm_is_lazy(variant) ? "eager" : "lazy-pfn");
-	other = open(path, O_RDWR);
+	other = open(fm_node_by(variant, fm_is_lazy(variant) ? "eager" : "lazy-pfn"),
+		     O_RDWR);
 	ASSERT_LE(0, fd);
 	ASSERT_LE(0, other);
 	map = mmap(NULL, self->page, PROT_READ, MAP_SHARED, other, 0);

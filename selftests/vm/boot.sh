@@ -58,6 +58,9 @@ kvm_works()
 	[ "$(cat "$verdict")" = kvm ]
 }
 
+# The device whose memory the driver shows: its BAR is a file of the host.
+bar_size=4M
+
 # CPU mitigations stay as the kernel chooses them: they are part of what a fault
 # costs its user.  An oops ends the guest; a warning reaches the console.
 machine()
@@ -72,6 +75,8 @@ machine()
 		-fsdev "local,id=run,path=$run,security_model=none,multidevs=remap"
 		-device virtio-9p-pci,fsdev=run,mount_tag=run
 		-device virtio-serial-pci
+		-object "memory-backend-file,id=bar,share=on,size=$bar_size,mem-path=${BAR:-$run/bar}"
+		-device ivshmem-plain,memdev=bar
 	)
 	if [ "$ICOUNT" = 1 ]; then
 		accel="tcg, instructions as clock"

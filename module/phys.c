@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory of the kind "phys": a device's, at physical addresses. It is reached by
+ * the parameter phys=, or by the PCI driver in pci.c.
+ *
+ * The kernel and user space see it in one way, cached, write-combined or not at
+ * all cached: x86 does not allow two ways at once.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/capability.h>
+#include <linux/io.h>
+#include <linux/ioport.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/string.h>
+
+#include "faultmap.h"
+
+static char *phys;
+module_param(phys, charp, 0444);
+MODULE_PARM_DESC(phys, "a device's memory to show as phys-*, as SIZE@ADDRESS, such as 1M@0xfe000000; whole pages that are not RAM and that no driver has claimed (default none)");
+
+static char *cache = "uc";
+module_param(cache, charp, 0444);
+MODULE_PARM_DESC(cache, "how the memory of devices is accessed: wb (cached), wc (write-combined) or uc (uncached, default)");
+
+static const char *const faultmap_cache_names[] = {
+	[FM_WRITE_BACK]		= "wb",
+	[FM_WRITE_COMBINED]	= "wc",
+	[FM_UNCACHED]		= "uc",
+};
+
+/* What phys= names, once it is claimed. */
+static struct faultmap_range faultmap_phys_range;
+static LIST_HEAD(faultmap_phys_nodes);
+
+static long faultmap_phys_alloc(const struct faultmap_buffer *buf,
+				unsigned long *addr, unsigned long first,
+				unsigned long pages)
+{
+	unsigned long virt = (__force unsigned long)buf->range.virt, i;
+
+	for (i = 0; i < pages; i++)
+		addr[i] = virt + ((first + i) << PAGE_SHIFT);
+	return pages;
+}
+
+static unsigned long faultmap_phys_to_pfn(const struct faultmap_buffer *buf,
+					  const void *addr)
+{
+	const struct faultmap_range *range = &buf->range;
+
+	return PHYS_PFN(range->start) +
+	       ((addr - (__force const void *)range->virt) >> PAGE_SHIFT);
+}
+
+/*
+ * Up to 6.12, one remap of a whole VMA makes x86 track the memory type for it, and
+ * what is unmapped in parts then frees what is not there, or a piece of our own
+ * reservation. Remaps of less only look it up.
+ */
+static int faultmap_phys_mmap(const void *addr, unsigned long pfn,
+			      struct vm_area_struct *vma)
+{
+	unsigned long rest = vma->vm_end - vma->vm_start - PAGE_SIZE;
+	int ret;
+
+	ret = remap_pfn_range(vma, vma->vm_start, pfn, PAGE_SIZE,
+			      vma->vm_page_prot);
+	if (ret || !rest)
+		return ret;
+	return remap_pfn_range(vma, vma->vm_start + PAGE_SIZE, pfn + 1, rest,
+			       vma->vm_page_prot);
+}
+
+const struct faultmap_memory faultmap_phys = {
+	.name		= "phys",
+	.id		= FAULTMAP_MEMORY_PHYS,
+	.is_device	= true,
+	.max_block	= ULONG_MAX,
+	.alloc		= faultmap_phys_alloc,
+	.to_pfn		= faultmap_phys_to_pfn,
+	.mmap		= faultmap_phys_mmap,
+};
+
+/**
+ * faultmap_phys_prot() - see that user space accesses device memory as we do
+ * @buf: a buffer of device memory
+ * @prot: protection of a VMA
+ *
+ * Return: what vm_page_prot must be, under every strategy.
+ */
+pgprot_t faultmap_phys_prot(const struct faultmap_buffer *buf, pgprot_t prot)
+{
+	prot = pgprot_decrypted(prot);
+	switch (buf->range.cache) {
+	case FM_WRITE_BACK:
+		return prot;
+	case FM_WRITE_COMBINED:
+		return pgprot_writecombine(prot);
+	default:
+		return pgprot_noncached(prot);
+	}
+}
+
+static void __iomem *faultmap_ioremap(phys_addr_t start, u64 bytes,
+				      enum faultmap_cache how)
+{
+	switch (how) {
+	case FM_WRITE_BACK:
+		return ioremap_cache(start, bytes);
+	case FM_WRITE_COMBINED:
+		return ioremap_wc(start, bytes);
+	default:
+		return ioremap(start, bytes);
+	}
+}
+
+/**
+ * faultmap_range_map() - let the kernel see a device's memory
+ * @range: what it is described by from now on, for faultmap_range_unmap()
+ * @start: its physical address, at a page
+ * @bytes: its size, whole pages; the caller has claimed it
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int faultmap_range_map(struct faultmap_range *range, phys_addr_t start, u64 bytes)
+{
+	range->start = start;
+	range->npages = bytes >> PAGE_SHIFT;
+	range->cache = match_string(faultmap_cache_names,
+				    ARRAY_SIZE(faultmap_cache_names), cache);
+	range->virt = faultmap_ioremap(start, bytes, range->cache);
+	return range->virt ? 0 : -ENOMEM;
+}
+
+/**
+ * faultmap_range_unmap() - undo faultmap_range_map()
+ * @range: the range, whose buffer is killed or gone
+ */
+void faultmap_range_unmap(struct faultmap_range *range)
+{
+	iounmap(range->virt);
+}
+
+/**
+ * faultmap_range_buffer() - make a buffer that shows a device's memory
+ * @range: what it shows, mapped until faultmap_buffer_kill() or the last
+ *	faultmap_buffer_put()
+ *
+ * Return: the buffer with one reference, or an ERR_PTR.
+ */
+struct faultmap_buffer *faultmap_range_buffer(const struct faultmap_range *range)
+{
+	struct faultmap_buffer *buf;
+
+	buf = faultmap_buffer_create(&faultmap_phys, range->npages, 0);
+	if (!IS_ERR(buf))
+		buf->range = *range;
+	return buf;
+}
+
+static int faultmap_phys_parse(phys_addr_t *start, u64 *bytes)
+{
+	char *end;
+
+	*bytes = memparse(phys, &end);
+	if (*end != '@')
+		return -EINVAL;
+	*start = memparse(end + 1, &end);
+	return *end ? -EINVAL : 0;
+}
+
+static int faultmap_phys_refuse(const char *why, int ret)
+{
+	pr_warn("phys=%s: %s\n", phys, why);
+	return ret;
+}
+
+static int faultmap_phys_claim(phys_addr_t start, u64 bytes)
+{
+	if (!bytes || !PAGE_ALIGNED(bytes) || !PAGE_ALIGNED(start))
+		return faultmap_phys_refuse("give whole pages", -EINVAL);
+	if (start + bytes - 1 < start || start + bytes - 1 > iomem_resource.end)
+		return faultmap_phys_refuse("there are no such addresses", -EINVAL);
+	if (region_intersects(start, bytes, IORESOURCE_SYSTEM_RAM,
+			      IORES_DESC_NONE) != REGION_DISJOINT)
+		return faultmap_phys_refuse("this is the kernel's own memory", -EINVAL);
+	if (!request_mem_region(start, bytes, KBUILD_MODNAME))
+		return faultmap_phys_refuse("in use by a driver, see /proc/iomem",
+					    -EBUSY);
+	return 0;
+}
+
+static int faultmap_phys_show(void)
+{
+	struct faultmap_buffer *buf;
+	int ret;
+
+	buf = faultmap_range_buffer(&faultmap_phys_range);
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+	ret = faultmap_nodes_add(&faultmap_phys_nodes, buf, faultmap_phys.name);
+	faultmap_buffer_put(buf);
+	return ret;
+}
+
+/**
+ * faultmap_phys_init() - claim what the parameters name, and make its nodes
+ *
+ * Return: 0; -EPERM without CAP_SYS_RAWIO; -EINVAL for a parameter that cannot be
+ * read, RAM, part of a page or no address; -EBUSY if some of the range is claimed;
+ * -ENOMEM.
+ */
+int faultmap_phys_init(void)
+{
+	phys_addr_t start;
+	u64 bytes;
+	int ret;
+
+	if (match_string(faultmap_cache_names, ARRAY_SIZE(faultmap_cache_names),
+			 cache) < 0) {
+		pr_warn("cache=%s: give wb, wc or uc\n", cache);
+		return -EINVAL;
+	}
+	if (!phys)
+		return 0;
+	if (!capable(CAP_SYS_RAWIO))
+		return faultmap_phys_refuse("needs CAP_SYS_RAWIO", -EPERM);
+	if (faultmap_phys_parse(&start, &bytes))
+		return faultmap_phys_refuse("give SIZE@ADDRESS, such as 1M@0xfe000000",
+					    -EINVAL);
+	ret = faultmap_phys_claim(start, bytes);
+	if (ret)
+		return ret;
+	ret = faultmap_range_map(&faultmap_phys_range, start, bytes);
+	if (ret)
+		goto release;
+	ret = faultmap_phys_show();
+	if (ret)
+		goto unmap;
+	return 0;
+
+unmap:
+	faultmap_range_unmap(&faultmap_phys_range);
+	faultmap_phys_range.npages = 0;
+release:
+	release_mem_region(start, bytes);
+	return ret;
+}
+
+/**
+ * faultmap_phys_exit() - give back what faultmap_phys_init() claimed
+ */
+void faultmap_phys_exit(void)
+{
+	struct faultmap_range *range = &faultmap_phys_range;
+
+	if (!range->npages)
+		return;
+	faultmap_nodes_remove(&faultmap_phys_nodes);
+	faultmap_range_unmap(range);
+	release_mem_region(range->start, (u64)range->npages << PAGE_SHIFT);
+}
