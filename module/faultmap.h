@@ -227,6 +227,7 @@ pgprot_t faultmap_phys_prot(const struct faultmap_buffer *buf, pgprot_t prot);
 int faultmap_range_map(struct faultmap_range *range, phys_addr_t start, u64 bytes);
 void faultmap_range_unmap(struct faultmap_range *range);
 struct faultmap_buffer *faultmap_range_buffer(const struct faultmap_range *range);
+bool faultmap_phys_has(phys_addr_t start, phys_addr_t end);
 int faultmap_phys_init(void);
 void faultmap_phys_exit(void);
 
@@ -325,5 +326,6 @@ void faultmap_stats_show(struct seq_file *m, struct faultmap_view *view);
 void faultmap_debugfs_init(void);
 void faultmap_debugfs_exit(void);
 void faultmap_debugfs_add(struct faultmap_view *view, const char *name);
+void faultmap_debugfs_remove(struct faultmap_view *view);
 
 #endif /* _FAULTMAP_H */

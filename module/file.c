@@ -3,7 +3,6 @@
  * The files through which a buffer is used: views, descriptors, read, write and
  * ioctl.
  */
-#include <linux/debugfs.h>
 #include <linux/highmem.h>
 #include <linux/io.h>
 #include <linux/slab.h>
@@ -51,7 +50,7 @@ static void faultmap_view_release(struct kref *ref)
 {
 	struct faultmap_view *view = container_of(ref, struct faultmap_view, ref);
 
-	debugfs_remove(view->debugfs);
+	faultmap_debugfs_remove(view);
 	faultmap_buffer_put(view->buffer);
 	free_percpu(view->counters);
 	kfree(view);

@@ -83,6 +83,8 @@ void faultmap_nodes_remove(struct list_head *nodes)
 
 	list_for_each_entry_safe(node, next, nodes, list) {
 		misc_deregister(&node->misc);
+		/* The name is free, though somebody may keep the view. */
+		faultmap_debugfs_remove(node->view);
 		faultmap_view_put(node->view);
 		kfree(node);
 	}

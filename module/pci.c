@@ -66,13 +66,21 @@ release:
 	return ret;
 }
 
+static bool faultmap_pci_wanted(struct pci_dev *pdev)
+{
+	resource_size_t len = pci_resource_len(pdev, FM_IVSHMEM_BAR);
+
+	return len && PAGE_ALIGNED(len) &&
+	       !faultmap_phys_has(pci_resource_start(pdev, FM_IVSHMEM_BAR),
+				  pci_resource_end(pdev, FM_IVSHMEM_BAR));
+}
+
 static int faultmap_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	struct faultmap_pci *bound;
 	int ret;
 
-	if (!PAGE_ALIGNED(pci_resource_len(pdev, FM_IVSHMEM_BAR)) ||
-	    !pci_resource_len(pdev, FM_IVSHMEM_BAR))
+	if (!faultmap_pci_wanted(pdev))
 		return -ENODEV;
 	bound = kzalloc(sizeof(*bound), GFP_KERNEL);
 	if (!bound)

@@ -163,13 +163,13 @@ struct faultmap_buffer *faultmap_range_buffer(const struct faultmap_range *range
 
 static int faultmap_phys_parse(phys_addr_t *start, u64 *bytes)
 {
-	char *end;
+	char *at, *end;
 
-	*bytes = memparse(phys, &end);
-	if (*end != '@')
+	*bytes = memparse(phys, &at);
+	if (at == phys || *at != '@')
 		return -EINVAL;
-	*start = memparse(end + 1, &end);
-	return *end ? -EINVAL : 0;
+	*start = memparse(++at, &end);
+	return end == at || *end ? -EINVAL : 0;
 }
 
 static int faultmap_phys_refuse(const char *why, int ret)
@@ -204,6 +204,19 @@ static int faultmap_phys_show(void)
 	ret = faultmap_nodes_add(&faultmap_phys_nodes, buf, faultmap_phys.name);
 	faultmap_buffer_put(buf);
 	return ret;
+}
+
+/**
+ * faultmap_phys_has() - tell whether phys= names some of a range
+ * @start: physical address of the range
+ * @end: that of its last byte
+ */
+bool faultmap_phys_has(phys_addr_t start, phys_addr_t end)
+{
+	const struct faultmap_range *range = &faultmap_phys_range;
+
+	return range->npages && start < range->start + PFN_PHYS(range->npages) &&
+	       end >= range->start;
 }
 
 /**

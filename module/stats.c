@@ -135,7 +135,7 @@ void faultmap_debugfs_exit(void)
 
 /**
  * faultmap_debugfs_add() - show a view's counters in debugfs
- * @view: the view, which keeps the file for debugfs_remove()
+ * @view: the view, which keeps the file for faultmap_debugfs_remove()
  * @name: the name of the file, or NULL for "private-<view>"
  */
 void faultmap_debugfs_add(struct faultmap_view *view, const char *name)
@@ -146,4 +146,14 @@ void faultmap_debugfs_add(struct faultmap_view *view, const char *name)
 	view->debugfs = debugfs_create_file(name ?: private, 0400,
 					    faultmap_debugfs, view,
 					    &faultmap_counters_fops);
+}
+
+/**
+ * faultmap_debugfs_remove() - no longer show a view's counters in debugfs
+ * @view: the view; nothing happens the second time
+ */
+void faultmap_debugfs_remove(struct faultmap_view *view)
+{
+	debugfs_remove(view->debugfs);
+	view->debugfs = NULL;
 }

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The fixture of tests that load and unload the module. FAULTMAP_KO names its
+ * file.
+ */
+#ifndef _FAULTMAP_MODULE_FIXTURE_H
+#define _FAULTMAP_MODULE_FIXTURE_H
+
+#include <sys/syscall.h>
+
+#include "faultmap_test.h"
+
+static inline int load(const char *params)
+{
+	const char *path = getenv("FAULTMAP_KO");
+	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = fm_errno(syscall(SYS_finit_module, fd, params, 0));
+	close(fd);
+	return ret;
+}
+
+static inline int unload(void)
+{
+	return fm_errno(syscall(SYS_delete_module, "faultmap", O_NONBLOCK));
+}
+
+/* Loaded with its default parameters before and after each test. */
+FIXTURE(module)
+{
+	bool ready;
+};
+
+FIXTURE_SETUP(module)
+{
+	int ret;
+
+	if (!getenv("FAULTMAP_KO"))
+		SKIP(return, "FAULTMAP_KO does not name the module's file");
+	if (geteuid())
+		SKIP(return, "only root loads modules");
+	ret = unload();
+	ASSERT_TRUE(ret == 0 || ret == -ENOENT);
+	ASSERT_EQ(0, load(""));
+	self->ready = true;
+}
+
+FIXTURE_TEARDOWN(module)
+{
+	if (self->ready && unload() != -EWOULDBLOCK)
+		load("");
+}
+
+static inline bool exists(const char *path)
+{
+	return !access(path, F_OK);
+}
+
+#endif /* _FAULTMAP_MODULE_FIXTURE_H */
