@@ -26,6 +26,7 @@ help:
 	@echo '  make test-all           the selftests on every kernel, $(kernels), and of the runner'
 	@echo '  make vm RUN='\''COMMAND'\''    one command in a guest with the module loaded'
 	@echo '  make vm                 a shell there'
+	@echo '  make test-windows       the selftests with other windows for lazy-pfn'
 	@echo '  make test-runner        the tests of the guest runner itself'
 	@echo '  make lint               checkpatch, sparse, W=1, shellcheck, kernel-doc, ...'
 	@echo 'On this machine, where it takes modules:'
@@ -50,7 +51,10 @@ test:
 	@selftests/test $(KERNEL)
 
 test-all:
-	@selftests/test runner $(kernels)
+	@selftests/test runner $(kernels) $(kernels:%=%:0)
+
+test-windows:
+	@selftests/test $(foreach w,0 2 16 512,$(kernels:%=%:$(w)))
 
 test-runner:
 	@selftests/test runner
@@ -81,4 +85,4 @@ clean:
 clean-cache:
 	@$(vm) clean
 
-.PHONY: module help vm test test-all test-runner compare lint load unload check clean clean-cache
+.PHONY: module help vm test test-all test-windows test-runner compare lint load unload check clean clean-cache

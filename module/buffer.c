@@ -166,6 +166,31 @@ void faultmap_buffer_put(struct faultmap_buffer *buf)
 	kref_put(&buf->ref, faultmap_buffer_release);
 }
 
+static unsigned long faultmap_pfn(const struct faultmap_buffer *buf,
+				  const unsigned long *addr, unsigned long index)
+{
+	return buf->memory->to_pfn(buf, (void *)(addr[index] & PAGE_MASK));
+}
+
+static unsigned long faultmap_run(unsigned long addr)
+{
+	return (addr & ~PAGE_MASK) >> FM_RUN_SHIFT;
+}
+
+/* From the end, so that each page knows how far it goes on behind it. */
+static void faultmap_find_runs(const struct faultmap_buffer *buf,
+			       unsigned long *addr, unsigned long npages)
+{
+	unsigned long i, pfn, next = 0, run = 0;
+
+	for (i = npages; i-- > 0; next = pfn) {
+		pfn = faultmap_pfn(buf, addr, i);
+		run = pfn + 1 == next && run < FM_RUN_MAX ? run + 1 : 1;
+		addr[i] = (addr[i] & (PAGE_MASK | FM_BLOCK)) | run << FM_RUN_SHIFT;
+		cond_resched();
+	}
+}
+
 static long faultmap_alloc_blocks(struct faultmap_buffer *buf,
 				  unsigned long *addr, unsigned long from,
 				  unsigned long to)
@@ -217,6 +242,8 @@ static int faultmap_allocate(struct faultmap_buffer *buf, unsigned long npages)
 		return ret;
 	}
 
+	faultmap_find_runs(buf, addr, npages);
+
 	/* Pairs with the address dependency in faultmap_resolve_any(). */
 	smp_store_release(&buf->addr, addr);
 	buf->allocated = npages;
@@ -248,17 +275,11 @@ int faultmap_buffer_populate(struct faultmap_buffer *buf)
 	return ret;
 }
 
-static unsigned long faultmap_pfn(const struct faultmap_buffer *buf,
-				  const unsigned long *addr, unsigned long index)
-{
-	return buf->memory->to_pfn(buf, (void *)(addr[index] & PAGE_MASK));
-}
-
 static unsigned long faultmap_resolve_any(const struct faultmap_buffer *buf,
 					  pgoff_t pgoff, unsigned long max,
 					  unsigned long *pfn)
 {
-	unsigned long npages, run = 1;
+	unsigned long npages, run, more;
 	unsigned long *addr;
 
 	/* Pairs with faultmap_set_size(): @addr is as long, or longer. */
@@ -268,9 +289,12 @@ static unsigned long faultmap_resolve_any(const struct faultmap_buffer *buf,
 		return 0;
 	max = min(max, npages - pgoff);
 	*pfn = faultmap_pfn(buf, addr, pgoff);
-	while (run < max && faultmap_pfn(buf, addr, pgoff + run) == *pfn + run)
-		run++;
-	return run;
+	for (run = faultmap_run(addr[pgoff]); run < max; run += more) {
+		if (faultmap_pfn(buf, addr, pgoff + run) != *pfn + run)
+			break;
+		more = faultmap_run(addr[pgoff + run]);
+	}
+	return min(run, max);
 }
 
 /**

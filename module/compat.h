@@ -28,4 +28,36 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+static inline void set_ptes(struct mm_struct *mm, unsigned long addr, pte_t *ptep,
+			    pte_t pte, unsigned int nr)
+{
+	for (; nr; nr--, addr += PAGE_SIZE, ptep++) {
+		set_pte_at(mm, addr, ptep, pte);
+		pte = __pte(pte_val(pte) + PAGE_SIZE);
+	}
+}
+#endif
+
+/*
+ * The kernel checks an inode's size before it maps a folio for one of its pages.
+ * Before, it looked at the VMA only, and would map what a buffer has lost.
+ */
+#define FM_KEEP_FOLIOS		(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0))
+
+/* Before, .huge_fault was there but never called for a driver's mapping. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && \
+	defined(CONFIG_TRANSPARENT_HUGEPAGE)
+#define FM_HAVE_HUGE_FAULT
+#ifndef PMD_ORDER
+#define PMD_ORDER		(PMD_SHIFT - PAGE_SHIFT)
+#endif
+#if __has_include(<linux/pfn_t.h>)
+#include <linux/huge_mm.h>
+#include <linux/pfn_t.h>
+#define vmf_insert_pfn_pmd(vmf, pfn, write) \
+	vmf_insert_pfn_pmd(vmf, __pfn_to_pfn_t(pfn, PFN_DEV), write)
+#endif
+#endif
+
 #endif /* _FAULTMAP_COMPAT_H */

@@ -48,13 +48,13 @@ static struct page *faultmap_lock_page(struct faultmap_file *file, pgoff_t pgoff
 }
 
 static void faultmap_count_fault(struct faultmap_file *file,
-				 struct vm_fault *vmf)
+				 struct vm_fault *vmf, unsigned long installed)
 {
 	bool write = vmf->flags & FAULT_FLAG_WRITE;
 
 	faultmap_count(file->view, write ? FM_WRITE_FAULTS : FM_READ_FAULTS, 1);
-	faultmap_count(file->view, FM_PAGES_INSTALLED, 1);
-	trace_faultmap_fault(file->view, vmf);
+	faultmap_count(file->view, FM_PAGES_INSTALLED, installed);
+	trace_faultmap_fault(file->view, vmf, installed);
 }
 
 /**
@@ -77,16 +77,50 @@ vm_fault_t faultmap_lazy_fault(struct vm_fault *vmf)
 	if (!vmf->page)
 		return faultmap_refuse_fault(vmf);
 
-	faultmap_count_fault(file, vmf);
+	faultmap_count_fault(file, vmf, 1);
 	return VM_FAULT_LOCKED;
 }
 
 /**
- * faultmap_lazy_pfn_fault() - answer a touch by a page frame
+ * faultmap_eager_page_fault() - bring back a page of an eager mapping
+ * @vmf: the fault, on a VM_MIXEDMAP mapping
+ *
+ * Of a page that is returned the kernel may map the whole folio, at once; under
+ * VM_MIXEDMAP it would never give that back. So the page is inserted here, but for
+ * the first write to a private mapping, which the kernel copies.
+ *
+ * Context: the mmap_lock or the VMA lock is held for reading.
+ * Return: as faultmap_lazy_fault(), VM_FAULT_NOPAGE or VM_FAULT_OOM.
+ */
+vm_fault_t faultmap_eager_page_fault(struct vm_fault *vmf)
+{
+	struct faultmap_file *file = vmf->vma->vm_file->private_data;
+	unsigned long pfn;
+	int idx, ret = -EFAULT;
+
+	if (vmf->cow_page)
+		return faultmap_lazy_fault(vmf);
+
+	idx = srcu_read_lock(&faultmap_srcu);
+	if (faultmap_resolve(file, vmf->pgoff, 1, &pfn))
+		ret = vm_insert_page(vmf->vma, vmf->address, pfn_to_page(pfn));
+	srcu_read_unlock(&faultmap_srcu, idx);
+
+	if (ret == -EFAULT)
+		return faultmap_refuse_fault(vmf);
+	/* -EBUSY: another CPU was faster. */
+	if (ret && ret != -EBUSY)
+		return VM_FAULT_OOM;
+	faultmap_count_fault(file, vmf, 1);
+	return VM_FAULT_NOPAGE;
+}
+
+/**
+ * faultmap_lazy_pfn_fault() - answer a touch by page frames
  * @vmf: the fault, on a VM_PFNMAP mapping
  *
- * Nothing refers to the frame but the translation, which is in place before
- * faultmap_srcu is let go: RESIZE and REVOKE zap it before they free.
+ * Nothing refers to the frames but the translations, which are in place before
+ * faultmap_srcu is let go: RESIZE and REVOKE zap them before they free.
  *
  * Context: the mmap_lock or the VMA lock is held for reading.
  * Return: VM_FAULT_NOPAGE, VM_FAULT_SIGBUS or VM_FAULT_OOM.
@@ -94,18 +128,82 @@ vm_fault_t faultmap_lazy_fault(struct vm_fault *vmf)
 vm_fault_t faultmap_lazy_pfn_fault(struct vm_fault *vmf)
 {
 	struct faultmap_file *file = vmf->vma->vm_file->private_data;
-	vm_fault_t ret = VM_FAULT_SIGBUS;
-	unsigned long pfn;
+	unsigned long installed = 0;
+	vm_fault_t ret;
 	int idx;
 
 	idx = srcu_read_lock(&faultmap_srcu);
-	if (faultmap_resolve(file, vmf->pgoff, 1, &pfn))
-		ret = vmf_insert_pfn(vmf->vma, vmf->address, pfn);
+	ret = faultmap_insert_around(file, vmf, &installed);
 	srcu_read_unlock(&faultmap_srcu, idx);
 
 	if (ret == VM_FAULT_SIGBUS)
 		return faultmap_refuse_fault(vmf);
 	if (ret == VM_FAULT_NOPAGE)
-		faultmap_count_fault(file, vmf);
+		faultmap_count_fault(file, vmf, installed);
 	return ret;
+}
+
+#ifdef FM_HAVE_HUGE_FAULT
+/* Whether a PMD fits: inside the VMA, and over frames aligned as it is. */
+static bool faultmap_resolve_huge(struct faultmap_file *file,
+				  struct vm_fault *vmf, unsigned long *pfn)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long start = vmf->address & PMD_MASK;
+
+	return start >= vma->vm_start && start + PMD_SIZE <= vma->vm_end &&
+	       faultmap_resolve(file, linear_page_index(vma, start),
+				PTRS_PER_PMD, pfn) == PTRS_PER_PMD &&
+	       IS_ALIGNED(*pfn, PTRS_PER_PMD);
+}
+
+/**
+ * faultmap_lazy_pfn_huge_fault() - answer a touch by all of a page table's frames
+ * @vmf: the fault, on a VM_PFNMAP mapping without a page table there
+ * @order: of what is asked for
+ *
+ * The kernel may call it twice for one fault, so only what it answers is counted.
+ *
+ * Context: the mmap_lock or the VMA lock is held for reading.
+ * Return: VM_FAULT_NOPAGE, VM_FAULT_OOM, or VM_FAULT_FALLBACK where a PMD does not
+ * fit, or smaller windows are asked for.
+ */
+vm_fault_t faultmap_lazy_pfn_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	struct faultmap_file *file = vmf->vma->vm_file->private_data;
+	vm_fault_t ret = VM_FAULT_FALLBACK;
+	unsigned long pfn;
+	int idx;
+
+	if (order != PMD_ORDER ||
+	    (file->view->window && file->view->window < PTRS_PER_PMD))
+		return VM_FAULT_FALLBACK;
+
+	idx = srcu_read_lock(&faultmap_srcu);
+	if (faultmap_resolve_huge(file, vmf, &pfn))
+		ret = vmf_insert_pfn_pmd(vmf, pfn, vmf->flags & FAULT_FLAG_WRITE);
+	srcu_read_unlock(&faultmap_srcu, idx);
+
+	if (ret == VM_FAULT_NOPAGE) {
+		faultmap_count_fault(file, vmf, PTRS_PER_PMD);
+		faultmap_count(file->view, FM_HUGE_FAULTS, 1);
+	}
+	return ret;
+}
+#endif
+
+/**
+ * faultmap_map_pages() - map nothing around a read fault
+ * @vmf: the fault
+ * @first: the first page that might be mapped
+ * @last: the last one
+ *
+ * That it is there makes the kernel call .fault under the lock of the VMA, and not
+ * first try in vain and then take the mmap_lock.
+ *
+ * Return: 0, so that .fault is called
+ */
+vm_fault_t faultmap_map_pages(struct vm_fault *vmf, pgoff_t first, pgoff_t last)
+{
+	return 0;
 }

@@ -22,12 +22,19 @@
 
 #include "compat.h"
 #include "faultmap_uapi.h"
+#include "window.h"
 
 struct seq_file;
 struct faultmap_buffer;
 
-/* Marks a page's address as one from which memory is freed. */
+/*
+ * What a page's address has in the bits that are zero in it: whether memory is
+ * freed from there, and how many pages from there on, itself included, lie in
+ * consecutive frames, as far as that can be said.
+ */
 #define FM_BLOCK	1UL
+#define FM_RUN_SHIFT	1
+#define FM_RUN_MAX	((1UL << (PAGE_SHIFT - FM_RUN_SHIFT)) - 1)
 
 /**
  * struct faultmap_memory - a kind of memory
@@ -96,8 +103,8 @@ struct faultmap_range {
  * @range: the device's memory, if it is that
  * @alloc_lock: guards the first allocation and every change of @addr; taken
  *	under an mmap_lock, so nobody may wait for one while holding it
- * @addr: kernel address of each page, plus FM_BLOCK where a block begins; NULL
- *	until the first use; readers hold faultmap_srcu
+ * @addr: kernel address of each page, plus its run and FM_BLOCK where a block
+ *	begins; NULL until the first use; readers hold faultmap_srcu
  * @npages: size in pages; what lies beyond is out of reach for new translations
  * @allocated: pages with memory, at least @npages once there is any
  * @generation: counts the revocations; a file of an older one is dead
@@ -151,6 +158,7 @@ enum faultmap_counter {
 	FM_CLOSES,
 	FM_MOVES,
 	FM_ZAPS,
+	FM_HUGE_FAULTS,
 	FM_NR_COUNTERS,
 };
 
@@ -164,6 +172,9 @@ struct faultmap_counters {
  * @buffer: the memory
  * @strategy: how it is mapped
  * @private: made by FAULTMAP_CREATE
+ * @batched: an eager mapping is filled as a lazy one is
+ * @window: pages around a fault, or 0 to let @windows tell
+ * @windows: what each CPU has learned of the faults
  * @id: tells views apart in trace events
  * @counters: a set for each CPU, only ever incremented
  * @base_lock: guards @base
@@ -175,6 +186,9 @@ struct faultmap_view {
 	struct faultmap_buffer *buffer;
 	const struct faultmap_strategy *strategy;
 	bool private;
+	bool batched;
+	unsigned int window;
+	struct faultmap_window __percpu *windows;
 	unsigned int id;
 	struct faultmap_counters __percpu *counters;
 	spinlock_t base_lock;		/* @base */
@@ -209,6 +223,9 @@ struct faultmap_node {
 	char path[56];
 	char sysname[56];
 };
+
+/* main.c */
+extern unsigned int faultmap_window;
 
 /* memory.c */
 extern const struct faultmap_memory *const faultmap_memories[];
@@ -310,7 +327,16 @@ void faultmap_settle_mappings(struct faultmap_buffer *buf);
 /* fault.c */
 vm_fault_t faultmap_refuse_fault(struct vm_fault *vmf);
 vm_fault_t faultmap_lazy_fault(struct vm_fault *vmf);
+vm_fault_t faultmap_eager_page_fault(struct vm_fault *vmf);
 vm_fault_t faultmap_lazy_pfn_fault(struct vm_fault *vmf);
+vm_fault_t faultmap_lazy_pfn_huge_fault(struct vm_fault *vmf, unsigned int order);
+vm_fault_t faultmap_map_pages(struct vm_fault *vmf, pgoff_t first, pgoff_t last);
+
+/* batch.c */
+vm_fault_t faultmap_insert_around(struct faultmap_file *file,
+				  struct vm_fault *vmf, unsigned long *installed);
+int faultmap_insert_all_frames(struct faultmap_file *file,
+			       struct vm_area_struct *vma);
 
 /* stats.c */
 static inline void faultmap_count(const struct faultmap_view *view,

@@ -38,7 +38,8 @@ enum faultmap_memory_id {
  * @FAULTMAP_STRATEGY_EAGER: all page frames at mmap(2), by remap_pfn_range()
  * @FAULTMAP_STRATEGY_LAZY: one page at its first touch, by the fault handler
  * @FAULTMAP_STRATEGY_EAGER_PAGE: all pages at mmap(2), by vm_insert_pages()
- * @FAULTMAP_STRATEGY_LAZY_PFN: one page frame at its first touch, by
+ * @FAULTMAP_STRATEGY_LAZY_PFN: page frames at the first touch of one of them: 2
+ *	MiB at once where that fits, else a window around it, or only that one, by
  *	vmf_insert_pfn()
  */
 enum faultmap_strategy_id {
@@ -48,6 +49,16 @@ enum faultmap_strategy_id {
 	FAULTMAP_STRATEGY_LAZY_PFN = 3,
 };
 
+/* The largest window: what a page table maps. */
+#define FAULTMAP_WINDOW_MAX	512
+
+/*
+ * Bit of struct faultmap_create.flags, with FAULTMAP_STRATEGY_EAGER: frames are
+ * mapped as FAULTMAP_STRATEGY_LAZY_PFN maps them, in one pass for each page table,
+ * and not by remap_pfn_range(). To compare.
+ */
+#define FAULTMAP_CREATE_BATCHED	0x1U
+
 /**
  * struct faultmap_create - argument of FAULTMAP_CREATE
  * @bytes: size of the buffer in bytes, a non-zero multiple of the page size
@@ -56,8 +67,12 @@ enum faultmap_strategy_id {
  * @order: largest block to ask the page allocator for, as a power of two of
  *	pages; smaller blocks are taken where none is free. Zero for any memory
  *	but FAULTMAP_MEMORY_PAGES.
- * @window: pages to map around a fault; 0 and 1 both mean the touched page only
- * @flags: must be zero
+ * @window: pages to map around a fault, 1 to FAULTMAP_WINDOW_MAX: those of the
+ *	aligned block of so many that holds it, as far as the mapping, the buffer
+ *	and the page table reach; 0 to let the driver learn it from the faults, and
+ *	map 2 MiB at once where they fit, as with FAULTMAP_WINDOW_MAX. For
+ *	FAULTMAP_STRATEGY_LAZY_PFN; any other has 0 or 1.
+ * @flags: FAULTMAP_CREATE_* bits
  * @reserved: must be zero
  */
 struct faultmap_create {
@@ -84,6 +99,9 @@ struct faultmap_create {
  * @strategy: an &enum faultmap_strategy_id
  * @order: the largest block that was asked for, as a power of two of pages
  * @flags: FAULTMAP_INFO_* bits
+ * @window: pages to map around a fault, as for &struct faultmap_create; 1 where
+ *	that has no meaning
+ * @reserved: zero
  */
 struct faultmap_info {
 	__u64 bytes;
@@ -92,6 +110,8 @@ struct faultmap_info {
 	__u32 strategy;
 	__u32 order;
 	__u32 flags;
+	__u32 window;
+	__u32 reserved;
 };
 
 /**
@@ -99,7 +119,8 @@ struct faultmap_info {
  * @read_faults: fault handler calls for a read that gave a page
  * @write_faults: fault handler calls for a write that gave a page
  * @pages_installed: pages handed to the kernel for a page table: one for each
- *	fault, or all of a mapping at an eager mmap(2)
+ *	fault, those of the window, or all of a mapping at an eager mmap(2). Of a
+ *	page from a larger block, the kernel may map the whole block.
  * @sigbus: touches refused because the offset lies beyond the buffer or the
  *	descriptor behind the mapping is revoked
  * @mmaps: calls of mmap(2) that reached the driver and succeeded; a mapping
@@ -109,6 +130,7 @@ struct faultmap_info {
  * @moves: mappings moved by mremap(2)
  * @zaps: times that RESIZE or REVOKE on this node or descriptor removed the
  *	buffer's translations from every process
+ * @huge_faults: how many of the faults were answered by mapping 2 MiB at once
  *
  * What is counted belongs to a node (all its descriptors together) or to a
  * private buffer, since the last FAULTMAP_STATS_RESET. The counts are exact:
@@ -125,6 +147,7 @@ struct faultmap_stats {
 	__u64 closes;
 	__u64 moves;
 	__u64 zaps;
+	__u64 huge_faults;
 };
 
 /**

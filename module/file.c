@@ -4,11 +4,19 @@
  * ioctl.
  */
 #include <linux/highmem.h>
+#include <linux/huge_mm.h>
 #include <linux/io.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
 
 #include "faultmap.h"
+
+static void faultmap_view_free(struct faultmap_view *view)
+{
+	free_percpu(view->windows);
+	free_percpu(view->counters);
+	kfree(view);
+}
 
 /**
  * faultmap_view_create() - show a buffer under a strategy
@@ -30,8 +38,10 @@ struct faultmap_view *faultmap_view_create(struct faultmap_buffer *buf,
 		return ERR_PTR(-ENOMEM);
 	view->counters = alloc_percpu_gfp(struct faultmap_counters,
 					  GFP_KERNEL_ACCOUNT);
-	if (!view->counters) {
-		kfree(view);
+	view->windows = alloc_percpu_gfp(struct faultmap_window,
+					 GFP_KERNEL_ACCOUNT);
+	if (!view->counters || !view->windows) {
+		faultmap_view_free(view);
 		return ERR_PTR(-ENOMEM);
 	}
 
@@ -40,6 +50,7 @@ struct faultmap_view *faultmap_view_create(struct faultmap_buffer *buf,
 	faultmap_buffer_get(buf);
 	view->buffer = buf;
 	view->strategy = strategy;
+	view->window = 1;
 	view->private = !name;
 	view->id = atomic_inc_return(&last_id);
 	faultmap_debugfs_add(view, name);
@@ -52,8 +63,7 @@ static void faultmap_view_release(struct kref *ref)
 
 	faultmap_debugfs_remove(view);
 	faultmap_buffer_put(view->buffer);
-	free_percpu(view->counters);
-	kfree(view);
+	faultmap_view_free(view);
 }
 
 /**
@@ -281,6 +291,7 @@ static long faultmap_ioctl_info(struct file *filp, void *arg)
 	info->memory = buf->memory->id;
 	info->strategy = view->strategy->id;
 	info->order = buf->order;
+	info->window = view->window;
 	if (READ_ONCE(buf->addr))
 		info->flags |= FAULTMAP_INFO_ALLOCATED;
 	if (view->private)
@@ -360,5 +371,7 @@ const struct file_operations faultmap_fops = {
 	.unlocked_ioctl	= faultmap_unlocked_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.mmap		= faultmap_mmap,
+	/* Where huge mappings fit. */
+	.get_unmapped_area = thp_get_unmapped_area,
 	.show_fdinfo	= faultmap_show_fdinfo,
 };

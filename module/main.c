@@ -22,6 +22,10 @@ static unsigned int order = 9;
 module_param(order, uint, 0444);
 MODULE_PARM_DESC(order, "largest block to ask the page allocator for, as a power of two of pages; smaller ones are taken where none is free (default 9)");
 
+unsigned int faultmap_window;
+module_param_named(window, faultmap_window, uint, 0444);
+MODULE_PARM_DESC(window, "pages to map around a fault on a lazy-pfn node, 1 to 512; 0 to learn it from the faults (default 0)");
+
 static LIST_HEAD(faultmap_nodes);
 
 static int faultmap_check_order(const struct faultmap_memory *memory,
@@ -30,13 +34,25 @@ static int faultmap_check_order(const struct faultmap_memory *memory,
 	return value > (memory->has_order ? MAX_PAGE_ORDER : 0) ? -EINVAL : 0;
 }
 
+/* Only frames that are mapped lazily can have company; only the eager are batched. */
+static int faultmap_check_window(const struct faultmap_create *create)
+{
+	bool lazy_pfn = create->strategy == FAULTMAP_STRATEGY_LAZY_PFN;
+	bool eager = create->strategy == FAULTMAP_STRATEGY_EAGER;
+
+	if (create->window > (lazy_pfn ? FAULTMAP_WINDOW_MAX : 1))
+		return -EINVAL;
+	return create->flags & FAULTMAP_CREATE_BATCHED && !eager ? -EINVAL : 0;
+}
+
 static int faultmap_check_create(const struct faultmap_create *create)
 {
 	const struct faultmap_memory *memory;
 
 	if (create->memory >= faultmap_nr_memories ||
 	    create->strategy >= faultmap_nr_strategies ||
-	    create->window > 1 || create->flags || create->reserved)
+	    create->flags & ~FAULTMAP_CREATE_BATCHED || create->reserved ||
+	    faultmap_check_window(create))
 		return -EINVAL;
 	memory = faultmap_memories[create->memory];
 	if (memory->is_device ||
@@ -59,6 +75,11 @@ faultmap_create_view(const struct faultmap_create *create)
 	view = faultmap_view_create(buf, faultmap_strategies[create->strategy],
 				    NULL);
 	faultmap_buffer_put(buf);
+	if (!IS_ERR(view)) {
+		if (create->strategy == FAULTMAP_STRATEGY_LAZY_PFN)
+			view->window = create->window;
+		view->batched = create->flags & FAULTMAP_CREATE_BATCHED;
+	}
 	return view;
 }
 
@@ -173,6 +194,11 @@ static int faultmap_check_params(u64 *bytes)
 	}
 	if (order > MAX_PAGE_ORDER) {
 		pr_warn("order=%u: give 0 to %d\n", order, MAX_PAGE_ORDER);
+		return -EINVAL;
+	}
+	if (faultmap_window > FAULTMAP_WINDOW_MAX) {
+		pr_warn("window=%u: give 0 to %d\n", faultmap_window,
+			FAULTMAP_WINDOW_MAX);
 		return -EINVAL;
 	}
 	return 0;

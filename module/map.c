@@ -259,10 +259,16 @@ static int faultmap_remap_all(struct faultmap_file *file,
 	return ret == -E2BIG ? faultmap_install_all(file, vma, faultmap_remap) : ret;
 }
 
+/* What remap_pfn_range() sets, so that only the way and time of mapping differ. */
+#define FM_REMAP_FLAGS	(VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP)
+
 static int faultmap_eager_mmap(struct faultmap_file *file,
 			       struct vm_area_struct *vma)
 {
-	return faultmap_do_eager_mmap(file, vma, faultmap_remap_all);
+	if (!file->view->batched)
+		return faultmap_do_eager_mmap(file, vma, faultmap_remap_all);
+	vm_flags_set(vma, FM_REMAP_FLAGS);
+	return faultmap_do_eager_mmap(file, vma, faultmap_insert_all_frames);
 }
 
 static const struct vm_operations_struct faultmap_eager_vm_ops = {
@@ -291,6 +297,7 @@ static const struct vm_operations_struct faultmap_lazy_vm_ops = {
 	.close	= faultmap_vma_close,
 	.mremap	= faultmap_vma_mremap,
 	.fault	= faultmap_lazy_fault,
+	.map_pages = faultmap_map_pages,
 };
 
 static const struct faultmap_strategy faultmap_lazy = {
@@ -341,7 +348,7 @@ static const struct vm_operations_struct faultmap_eager_page_vm_ops = {
 	.close	= faultmap_eager_vma_close,
 	.mremap	= faultmap_vma_mremap,
 	/* What was dropped since (MADV_DONTNEED, RESIZE) comes back by page. */
-	.fault	= faultmap_lazy_fault,
+	.fault	= faultmap_eager_page_fault,
 };
 
 static const struct faultmap_strategy faultmap_eager_page = {
@@ -356,8 +363,11 @@ static const struct faultmap_strategy faultmap_eager_page = {
 static int faultmap_lazy_pfn_mmap(struct faultmap_file *file,
 				  struct vm_area_struct *vma)
 {
-	/* What remap_pfn_range() sets, so that only the time of mapping differs. */
-	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	static atomic_long_t last_mapping;
+
+	vm_flags_set(vma, FM_REMAP_FLAGS);
+	/* VM_SPECIAL keeps it from merging, so it can tell its history apart. */
+	vma->vm_private_data = (void *)atomic_long_inc_return(&last_mapping);
 	return 0;
 }
 
@@ -367,6 +377,10 @@ static const struct vm_operations_struct faultmap_lazy_pfn_vm_ops = {
 	.mremap	= faultmap_vma_mremap,
 	.access	= faultmap_vma_access,
 	.fault	= faultmap_lazy_pfn_fault,
+	.map_pages = faultmap_map_pages,
+#ifdef FM_HAVE_HUGE_FAULT
+	.huge_fault = faultmap_lazy_pfn_huge_fault,
+#endif
 };
 
 static const struct faultmap_strategy faultmap_lazy_pfn = {

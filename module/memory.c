@@ -20,17 +20,58 @@
  */
 #define FAULTMAP_GFP_LAST	(FAULTMAP_GFP | __GFP_RETRY_MAYFAIL)
 
+/* Stores the addresses of memory that is freed as one. */
+static long faultmap_one_block(unsigned long *addr, void *block,
+			       unsigned long pages)
+{
+	unsigned long i;
+
+	if (!block)
+		return -ENOMEM;
+	for (i = 0; i < pages; i++)
+		addr[i] = (unsigned long)block + (i << PAGE_SHIFT);
+	addr[0] |= FM_BLOCK;
+	return pages;
+}
+
 static struct page *faultmap_alloc_block(unsigned int *order)
 {
 	struct page *page;
 
 	for (; *order; (*order)--) {
-		page = alloc_pages(FAULTMAP_GFP | __GFP_NORETRY | __GFP_NOWARN,
-				   *order);
+		page = alloc_pages(FAULTMAP_GFP | __GFP_NORETRY | __GFP_NOWARN |
+				   (FM_KEEP_FOLIOS ? __GFP_COMP : 0), *order);
 		if (page)
 			return page;
 	}
 	return alloc_page(FAULTMAP_GFP_LAST | __GFP_NOWARN);
+}
+
+/*
+ * A folio is mapped as a whole for one fault, where the kernel finds it inside
+ * the VMA and inside the inode's size; for that, it must know where it lies.
+ */
+static long faultmap_keep_folio(unsigned long *addr, struct page *page,
+				unsigned long first, unsigned long pages)
+{
+	page_folio(page)->index = first;
+	return faultmap_one_block(addr, page_address(page), pages);
+}
+
+/*
+ * The tail pages of a plain block have no reference count of their own; handed to
+ * a page table they would be freed at the first unmap.
+ */
+static long faultmap_split_block(unsigned long *addr, struct page *page,
+				 unsigned int order)
+{
+	unsigned long i;
+
+	if (order)
+		split_page(page, order);
+	for (i = 0; i < 1UL << order; i++)
+		addr[i] = (unsigned long)page_address(page + i) | FM_BLOCK;
+	return i;
 }
 
 static long faultmap_pages_alloc(const struct faultmap_buffer *buf,
@@ -39,26 +80,19 @@ static long faultmap_pages_alloc(const struct faultmap_buffer *buf,
 {
 	unsigned int order = min_t(unsigned int, buf->order, ilog2(pages));
 	struct page *page;
-	unsigned long i;
 
 	page = faultmap_alloc_block(&order);
 	if (!page)
 		return -ENOMEM;
-
-	/*
-	 * The tail pages of a plain block have no reference count of their own;
-	 * handed to a page table they would be freed at the first unmap.
-	 */
-	if (order)
-		split_page(page, order);
-	for (i = 0; i < 1UL << order; i++)
-		addr[i] = (unsigned long)page_address(page + i) | FM_BLOCK;
-	return i;
+	if (order && FM_KEEP_FOLIOS)
+		return faultmap_keep_folio(addr, page, first, 1UL << order);
+	return faultmap_split_block(addr, page, order);
 }
 
+/* Who has pinned it frees it. */
 static void faultmap_pages_free(void *addr)
 {
-	__free_page(virt_to_page(addr));
+	put_page(virt_to_page(addr));
 }
 
 static unsigned long faultmap_virt_to_pfn(const struct faultmap_buffer *buf,
@@ -77,20 +111,6 @@ static const struct faultmap_memory faultmap_pages = {
 	.free		= faultmap_pages_free,
 	.to_pfn		= faultmap_virt_to_pfn,
 };
-
-/* Stores the addresses of memory that is freed as one. */
-static long faultmap_one_block(unsigned long *addr, void *block,
-			       unsigned long pages)
-{
-	unsigned long i;
-
-	if (!block)
-		return -ENOMEM;
-	for (i = 0; i < pages; i++)
-		addr[i] = (unsigned long)block + (i << PAGE_SHIFT);
-	addr[0] |= FM_BLOCK;
-	return pages;
-}
 
 static long faultmap_vmalloc_alloc(const struct faultmap_buffer *buf,
 				   unsigned long *addr, unsigned long first,

@@ -34,6 +34,8 @@ static int faultmap_node_add(struct list_head *nodes, struct faultmap_buffer *bu
 		ret = PTR_ERR(node->view);
 		goto free_node;
 	}
+	if (strategy->id == FAULTMAP_STRATEGY_LAZY_PFN)
+		node->view->window = faultmap_window;
 	ret = faultmap_node_register(node);
 	if (ret)
 		goto put_view;

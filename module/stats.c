@@ -31,6 +31,7 @@ static const struct faultmap_stats_field faultmap_fields[] = {
 	[FM_CLOSES]		= FIELD(closes),
 	[FM_MOVES]		= FIELD(moves),
 	[FM_ZAPS]		= FIELD(zaps),
+	[FM_HUGE_FAULTS]	= FIELD(huge_faults),
 };
 
 static_assert(ARRAY_SIZE(faultmap_fields) == FM_NR_COUNTERS);

@@ -72,8 +72,32 @@ DEFINE_EVENT(faultmap_vma, faultmap_move,
 	TP_ARGS(view, vma)
 );
 
-/* A touch: answered by a page (fault), or refused (sigbus). */
-DECLARE_EVENT_CLASS(faultmap_touch,
+/* A touch that was answered, by so many pages: 512 and more by one entry. */
+TRACE_EVENT(faultmap_fault,
+	TP_PROTO(const struct faultmap_view *view, const struct vm_fault *vmf,
+		 unsigned long pages),
+	TP_ARGS(view, vmf, pages),
+	TP_STRUCT__entry(
+		__field(unsigned int, view)
+		__field(unsigned long, address)
+		__field(unsigned long, pgoff)
+		__field(unsigned long, pages)
+		__field(bool, write)
+	),
+	TP_fast_assign(
+		__entry->view = view->id;
+		__entry->address = vmf->address;
+		__entry->pgoff = vmf->pgoff;
+		__entry->pages = pages;
+		__entry->write = vmf->flags & FAULT_FLAG_WRITE;
+	),
+	TP_printk("view=%u address=0x%lx pgoff=%lu %s pages=%lu", __entry->view,
+		  __entry->address, __entry->pgoff,
+		  __entry->write ? "write" : "read", __entry->pages)
+);
+
+/* A touch that was refused. */
+TRACE_EVENT(faultmap_sigbus,
 	TP_PROTO(const struct faultmap_view *view, const struct vm_fault *vmf),
 	TP_ARGS(view, vmf),
 	TP_STRUCT__entry(
@@ -91,16 +115,6 @@ DECLARE_EVENT_CLASS(faultmap_touch,
 	TP_printk("view=%u address=0x%lx pgoff=%lu %s", __entry->view,
 		  __entry->address, __entry->pgoff,
 		  __entry->write ? "write" : "read")
-);
-
-DEFINE_EVENT(faultmap_touch, faultmap_fault,
-	TP_PROTO(const struct faultmap_view *view, const struct vm_fault *vmf),
-	TP_ARGS(view, vmf)
-);
-
-DEFINE_EVENT(faultmap_touch, faultmap_sigbus,
-	TP_PROTO(const struct faultmap_view *view, const struct vm_fault *vmf),
-	TP_ARGS(view, vmf)
 );
 
 /* Every translation from page @from on was removed from every process. */

@@ -38,6 +38,14 @@ static inline long fm_errno(long ret)
 	return ret == -1 ? -errno : ret;
 }
 
+/* One page for a fault, or what FAULTMAP_WINDOW says: the tests hold for any. */
+static inline unsigned int fm_window(unsigned int strategy)
+{
+	const char *window = getenv("FAULTMAP_WINDOW");
+
+	return window && strategy == FAULTMAP_STRATEGY_LAZY_PFN ? atoi(window) : 1;
+}
+
 static inline int fm_create(unsigned int memory, unsigned int strategy,
 			    size_t pages)
 {
@@ -45,6 +53,7 @@ static inline int fm_create(unsigned int memory, unsigned int strategy,
 		.bytes = pages * fm_page_size(),
 		.memory = memory,
 		.strategy = strategy,
+		.window = fm_window(strategy),
 	};
 	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
 	int fd;

@@ -63,9 +63,35 @@ TEST_F(control, create_refuses_bad_members)
 	EXPECT_REFUSED(EINVAL, order, 32);
 	EXPECT_REFUSED(EINVAL, order, ~0U);
 	EXPECT_REFUSED(EINVAL, window, 2);
-	EXPECT_REFUSED(EINVAL, flags, 1);
+	EXPECT_REFUSED(EINVAL, flags, FAULTMAP_CREATE_BATCHED);
+	EXPECT_REFUSED(EINVAL, flags, 2);
 	EXPECT_REFUSED(EINVAL, flags, 1U << 31);
 	EXPECT_REFUSED(EINVAL, reserved, 1);
+}
+
+TEST_F(control, window_is_for_lazy_pfn_only)
+{
+	struct faultmap_create arg = good();
+	struct faultmap_info info;
+	int fd;
+
+	arg.window = FAULTMAP_WINDOW_MAX;
+	for (arg.strategy = 0; arg.strategy < 4; arg.strategy++) {
+		fd = create(arg);
+		if (arg.strategy != FAULTMAP_STRATEGY_LAZY_PFN) {
+			EXPECT_EQ(-EINVAL, fd);
+			continue;
+		}
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, ioctl(fd, FAULTMAP_INFO, &info));
+		EXPECT_EQ(FAULTMAP_WINDOW_MAX, info.window);
+		close(fd);
+	}
+	arg.strategy = FAULTMAP_STRATEGY_LAZY_PFN;
+	arg.window++;
+	EXPECT_EQ(-EINVAL, create(arg));
+	arg.window = ~0U;
+	EXPECT_EQ(-EINVAL, create(arg));
 }
 
 TEST_F(control, order_is_for_pages_only)

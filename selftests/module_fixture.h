@@ -12,12 +12,14 @@
 
 static inline int load(const char *params)
 {
-	const char *path = getenv("FAULTMAP_KO");
-	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
+	int fd = open(getenv("FAULTMAP_KO"), O_RDONLY | O_CLOEXEC), ret;
+	char all[128];
 
 	if (fd < 0)
 		return -errno;
-	ret = fm_errno(syscall(SYS_finit_module, fd, params, 0));
+	snprintf(all, sizeof(all), "window=%u %s",
+		 fm_window(FAULTMAP_STRATEGY_LAZY_PFN), params);
+	ret = fm_errno(syscall(SYS_finit_module, fd, all, 0));
 	close(fd);
 	return ret;
 }

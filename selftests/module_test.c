@@ -88,6 +88,7 @@ TEST_F(module, refuses_bad_parameters)
 	static const char *const bad[] = {
 		"size=0", "size=1", "size=4095", "size=abc", "size=64X",
 		"size=-1", "size=16E", "order=11", "order=4096",
+		"window=513",
 	};
 	size_t i;
 

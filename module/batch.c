@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Many page frames in one pass over a page table, under one lock: what makes a
+ * lazy mapping of frames cheap where much of it is touched.
+ */
+#include <linux/pgtable.h>
+
+#include "faultmap.h"
+
+#ifdef FM_HAVE_BATCH
+
+#define FM_BATCHES	true
+
+/* A fill goes on within one page table, which apply_to_page_range() has locked. */
+struct faultmap_fill {
+	struct faultmap_file *file;
+	struct vm_area_struct *vma;
+	const struct faultmap_touch *touch;	/* of a lazy mapping */
+	bool empty;				/* the table, before the fault */
+	unsigned long count;			/* of an eager one: pages */
+	unsigned long installed;
+};
+
+/* Fills what is empty of @n entries. */
+static unsigned long faultmap_set_frames(struct mm_struct *mm, unsigned long addr,
+					 pte_t *pte, unsigned long pfn,
+					 unsigned long n, pgprot_t prot)
+{
+	unsigned long i = 0, end, installed = 0;
+
+	while (i < n) {
+		for (end = i; end < n && pte_none(ptep_get(pte + end)); end++)
+			;
+		if (end > i)
+			set_ptes(mm, addr + (i << PAGE_SHIFT), pte + i,
+				 pte_mkspecial(pfn_pte(pfn + i, prot)), end - i);
+		installed += end - i;
+		i = end + 1;
+	}
+	return installed;
+}
+
+static void faultmap_fill_span(struct faultmap_fill *fill, pte_t *pte,
+			       unsigned long addr, unsigned long count,
+			       pgprot_t prot)
+{
+	struct vm_area_struct *vma = fill->vma;
+	pgoff_t pgoff = vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
+	unsigned long run, pfn;
+
+	for (; count; count -= run) {
+		run = faultmap_resolve(fill->file, pgoff, count, &pfn);
+		if (!run)
+			break;
+		fill->installed += faultmap_set_frames(vma->vm_mm, addr, pte, pfn,
+						       run, prot);
+		addr += run << PAGE_SHIFT;
+		pgoff += run;
+		pte += run;
+	}
+}
+
+static bool faultmap_present(const void *table, unsigned long page)
+{
+	return !pte_none(ptep_get((pte_t *)table + page % PTRS_PER_PTE));
+}
+
+/* The CPU may change before it is used; nothing depends on that. */
+static struct faultmap_span faultmap_choose_span(struct faultmap_fill *fill,
+						 pte_t *table)
+{
+	const struct faultmap_view *view = fill->file->view;
+	const struct faultmap_touch *touch = fill->touch;
+	struct faultmap_table_view seen = { .empty = true };
+
+	if (view->window)
+		return faultmap_window_fixed(view->window, touch);
+	if (!fill->empty)
+		seen = faultmap_window_look(table, touch, faultmap_present);
+	return faultmap_window_span(raw_cpu_ptr(view->windows), touch, &seen);
+}
+
+/*
+ * A device's frame is in place already, and with it what x86's PAT has made of the
+ * protection. Our own memory is cached, as its VMA says.
+ */
+static pgprot_t faultmap_fill_prot(const struct faultmap_fill *fill, pte_t *pte)
+{
+	if (fill->file->view->buffer->memory->is_device)
+		return pte_pgprot(pte_mkold(pte_mkclean(ptep_get(pte))));
+	return fill->vma->vm_page_prot;
+}
+
+static int faultmap_fill_around(pte_t *pte, unsigned long addr, void *data)
+{
+	struct faultmap_fill *fill = data;
+	pte_t *table = pte - pte_index(addr);
+	struct faultmap_span span = faultmap_choose_span(fill, table);
+
+	faultmap_fill_span(fill, table + span.first % PTRS_PER_PTE,
+			   span.first << PAGE_SHIFT, span.count,
+			   faultmap_fill_prot(fill, pte));
+	return 0;
+}
+
+/* What may be mapped along with a touch: its page table, the VMA, the buffer. */
+static struct faultmap_touch faultmap_describe_touch(struct faultmap_file *file,
+						     struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long start = vmf->address & PMD_MASK;
+	unsigned long page = vmf->address >> PAGE_SHIFT;
+	unsigned long npages = READ_ONCE(file->view->buffer->npages);
+	struct faultmap_touch touch = {
+		.mapping = (unsigned long)vma->vm_private_data,
+		.page = page,
+		.lo = max(vma->vm_start, start) >> PAGE_SHIFT,
+		.hi = min(vma->vm_end - 1, start + PMD_SIZE - 1) >> PAGE_SHIFT,
+	};
+
+	if (npages > vmf->pgoff)
+		touch.hi = min(touch.hi, page + (npages - vmf->pgoff) - 1);
+	touch.hi++;
+	if (vma->vm_flags & VM_RAND_READ)
+		touch.hint = FM_HINT_RANDOM;
+	else if (vma->vm_flags & VM_SEQ_READ)
+		touch.hint = FM_HINT_SEQUENTIAL;
+	return touch;
+}
+
+static vm_fault_t faultmap_fill_lazily(struct faultmap_file *file,
+				       struct vm_fault *vmf, bool empty,
+				       unsigned long *installed)
+{
+	struct faultmap_touch touch = faultmap_describe_touch(file, vmf);
+	struct faultmap_fill fill = {
+		.file = file,
+		.vma = vmf->vma,
+		.touch = &touch,
+		.empty = empty,
+	};
+	int ret;
+
+	ret = apply_to_page_range(vmf->vma->vm_mm, vmf->address, PAGE_SIZE,
+				  faultmap_fill_around, &fill);
+	*installed += fill.installed;
+	return ret ? VM_FAULT_OOM : VM_FAULT_NOPAGE;
+}
+
+static int faultmap_fill_eagerly(pte_t *pte, unsigned long addr, void *data)
+{
+	struct faultmap_fill *fill = data;
+
+	faultmap_fill_span(fill, pte, addr, fill->count, fill->vma->vm_page_prot);
+	return 0;
+}
+
+/**
+ * faultmap_insert_all_frames() - fill the page tables of a whole mapping
+ * @file: the file mapped
+ * @vma: the VMA, set to VM_PFNMAP and inside the buffer; not a device's memory
+ *
+ * Context: the mmap_lock is held for writing, and faultmap_srcu.
+ * Return: 0, -ENXIO if the buffer has become too short, -ENOMEM.
+ */
+int faultmap_insert_all_frames(struct faultmap_file *file,
+			       struct vm_area_struct *vma)
+{
+	struct faultmap_fill fill = { .file = file, .vma = vma };
+	unsigned long addr, next;
+	int ret;
+
+	for (addr = vma->vm_start; addr < vma->vm_end; addr = next) {
+		next = pmd_addr_end(addr, vma->vm_end);
+		fill.count = (next - addr) >> PAGE_SHIFT;
+		ret = apply_to_page_range(vma->vm_mm, addr, PAGE_SIZE,
+					  faultmap_fill_eagerly, &fill);
+		if (ret)
+			return ret;
+	}
+	return fill.installed == vma_pages(vma) ? 0 : -ENXIO;
+}
+
+#else /* !FM_HAVE_BATCH */
+
+#define FM_BATCHES	false
+
+/* Without apply_to_page_range(), frames go in one by one. */
+static vm_fault_t faultmap_fill_lazily(struct faultmap_file *file,
+				       struct vm_fault *vmf, bool empty,
+				       unsigned long *installed)
+{
+	return VM_FAULT_NOPAGE;
+}
+
+int faultmap_insert_all_frames(struct faultmap_file *file,
+			       struct vm_area_struct *vma)
+{
+	return -EOPNOTSUPP;
+}
+
+#endif /* FM_HAVE_BATCH */
+
+/* Another CPU's fault has mapped all of it meanwhile. */
+static bool faultmap_is_huge(struct vm_fault *vmf)
+{
+	return pmd_leaf(READ_ONCE(*vmf->pmd));
+}
+
+/**
+ * faultmap_insert_around() - answer a touch by its frame, and some around it
+ * @file: the file mapped
+ * @vmf: the fault, on a VM_PFNMAP mapping
+ * @installed: incremented by the number of frames now mapped
+ *
+ * vmf_insert_pfn() goes first where there was no page table: of two CPUs one may
+ * map the table's whole range at once, which apply_to_page_range() must not meet.
+ * A table that is there stays one, for as long as the VMA is locked.
+ *
+ * Context: the mmap_lock or the VMA lock is held for reading, and faultmap_srcu.
+ * Return: VM_FAULT_NOPAGE, VM_FAULT_SIGBUS or VM_FAULT_OOM.
+ */
+vm_fault_t faultmap_insert_around(struct faultmap_file *file,
+				  struct vm_fault *vmf, unsigned long *installed)
+{
+	bool empty = pmd_none(READ_ONCE(*vmf->pmd));
+	bool alone = file->view->window == 1 || !FM_BATCHES;
+	unsigned long pfn;
+	vm_fault_t ret;
+
+	if (!faultmap_resolve(file, vmf->pgoff, 1, &pfn))
+		return VM_FAULT_SIGBUS;
+	if (faultmap_is_huge(vmf))
+		return VM_FAULT_NOPAGE;
+	if (empty || alone || file->view->buffer->memory->is_device) {
+		ret = vmf_insert_pfn(vmf->vma, vmf->address, pfn);
+		if (ret != VM_FAULT_NOPAGE)
+			return faultmap_is_huge(vmf) ? VM_FAULT_NOPAGE : ret;
+		++*installed;
+	}
+	return alone ? VM_FAULT_NOPAGE :
+		       faultmap_fill_lazily(file, vmf, empty, installed);
+}
