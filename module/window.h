@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * How many pages around a fault to map: pure arithmetic, also built in user
+ * space, where perf/winsim replays access patterns against it.
+ *
+ * Pages are numbered by address: those with equal page >> FM_TABLE_SHIFT share a
+ * page table.
+ */
+#ifndef _FAULTMAP_WINDOW_H
+#define _FAULTMAP_WINDOW_H
+
+#ifdef __KERNEL__
+#include <linux/compiler.h>
+#include <linux/types.h>
+#else
+#include <stdbool.h>
+#include <sys/cdefs.h>
+#endif
+
+#define FM_TABLE_SHIFT		9
+#define FM_TABLE_PAGES		512UL
+
+/* Entries that are read to estimate how full a page table is. */
+#define FM_SAMPLES		32
+/* Odd, so that no power-of-two stride of the pages meets all of them. */
+#define FM_SAMPLE_STEP		37
+/* A neighbour within so many pages belongs to the same run. */
+#define FM_NEAR			8
+
+enum faultmap_hint {
+	FM_HINT_NONE,
+	FM_HINT_RANDOM,
+	FM_HINT_SEQUENTIAL,
+};
+
+/**
+ * struct faultmap_odds - how often something came true lately
+ * @tries: how often it could have
+ * @hits: how often it did; at most @tries
+ */
+struct faultmap_odds {
+	unsigned short tries;
+	unsigned short hits;
+};
+
+enum faultmap_expectation {
+	FM_EXPECT_UNKNOWN,
+	FM_EXPECT_SPARSE,	/* single pages, most of a page table unused */
+	FM_EXPECT_FULL,		/* most page tables end up full */
+};
+
+/**
+ * struct faultmap_window - what was learned from the faults of one CPU
+ * @mapping: whose faults they were
+ * @last: page of the last fault
+ * @stride: distance that most of the last faults had from their predecessors
+ * @steady: how sure that is
+ * @length: log2 of the length that runs of touched pages have, less 3
+ * @trust: starts that may fail to become a run before @length shrinks
+ * @hint: what user space said of the mapping
+ * @expect: what earlier mappings tell of this one
+ * @down: the last run went towards lower addresses
+ * @skips: page tables mapped whole without a question
+ * @runs: faults that continued a run, among all
+ * @tables: page tables that filled, among those begun
+ *
+ * All zeroes is a valid start. It is not locked: a torn or lost update makes the
+ * next windows larger or smaller than they should be, and nothing else.
+ */
+struct faultmap_window {
+	unsigned long mapping;
+	unsigned long last;
+	long stride;
+	unsigned char steady;
+	unsigned char length;
+	unsigned char trust;
+	unsigned char hint;
+	unsigned char expect;
+	bool down;
+	unsigned char skips;
+	struct faultmap_odds runs;
+	struct faultmap_odds tables;
+};
+
+/**
+ * struct faultmap_touch - a fault
+ * @mapping: tells mappings apart
+ * @page: the page that was touched
+ * @lo: first page that may be mapped along with it
+ * @hi: the page behind the last one; @lo and @hi lie in the same page table
+ * @hint: as given by madvise(2)
+ */
+struct faultmap_touch {
+	unsigned long mapping;
+	unsigned long page;
+	unsigned long lo;
+	unsigned long hi;
+	enum faultmap_hint hint;
+};
+
+/**
+ * struct faultmap_side - the mapped pages on one side of a fault
+ * @gap: unmapped pages next to the fault, at most FM_NEAR - 1
+ * @reach: pages up to the far end of the mapped ones, the gap included, rounded
+ *	down to a power of two; 0 if none is near
+ */
+struct faultmap_side {
+	unsigned short gap;
+	unsigned short reach;
+};
+
+/**
+ * struct faultmap_table_view - what the page table of a fault shows
+ * @empty: nothing was ever mapped by it; the rest is then zero
+ * @below: what is mapped before the fault
+ * @above: what is mapped behind it
+ * @sampled: of FM_SAMPLES entries, so many are in use
+ * @looked: entries read to find out
+ */
+struct faultmap_table_view {
+	bool empty;
+	struct faultmap_side below;
+	struct faultmap_side above;
+	unsigned short sampled;
+	unsigned short looked;
+};
+
+/**
+ * struct faultmap_span - pages to map
+ * @first: the first one
+ * @count: how many
+ */
+struct faultmap_span {
+	unsigned long first;
+	unsigned long count;
+};
+
+typedef bool (*faultmap_present_fn)(const void *table, unsigned long page);
+
+static __always_inline struct faultmap_side
+faultmap_look_aside(const void *table, unsigned long page, unsigned long room,
+		    int direction, faultmap_present_fn present,
+		    unsigned short *looked)
+{
+	struct faultmap_side side = { 0 };
+	unsigned long i;
+
+	for (i = 1; i <= room; i *= 2) {
+		++*looked;
+		if (present(table, page + direction * (long)i)) {
+			if (!side.reach)
+				side.gap = i > 2 ? i - 1 : i / 2;
+			side.reach = i;
+		} else if (side.reach || i >= FM_NEAR) {
+			break;
+		}
+	}
+	return side;
+}
+
+/**
+ * faultmap_window_look() - see what the page table of a fault shows
+ * @table: for @present
+ * @touch: the fault
+ * @present: tells whether a page between @touch->lo and @touch->hi is mapped
+ *
+ * Neighbours are tried 1, 2, 4, ... pages away, so that a run of any length is
+ * measured by a few reads. The caller holds the lock of the page table, or does
+ * not mind a wrong answer. Inline, because a call for each entry would cost more
+ * than reading it.
+ *
+ * Return: what faultmap_window_span() wants to know
+ */
+static __always_inline struct faultmap_table_view
+faultmap_window_look(const void *table, const struct faultmap_touch *touch,
+		     faultmap_present_fn present)
+{
+	struct faultmap_table_view view = { 0 };
+	unsigned long base = touch->page & ~(FM_TABLE_PAGES - 1);
+	unsigned long page = touch->page, i;
+
+	view.below = faultmap_look_aside(table, touch->page,
+					 touch->page - touch->lo, -1, present,
+					 &view.looked);
+	view.above = faultmap_look_aside(table, touch->page,
+					 touch->hi - touch->page - 1, 1, present,
+					 &view.looked);
+	for (i = 0; i < FM_SAMPLES; i++) {
+		page = base | ((page + FM_SAMPLE_STEP) & (FM_TABLE_PAGES - 1));
+		if (page < touch->lo || page >= touch->hi)
+			continue;
+		view.looked++;
+		view.sampled += present(table, page);
+	}
+	return view;
+}
+
+struct faultmap_span faultmap_window_fixed(unsigned long pages,
+					   const struct faultmap_touch *touch);
+struct faultmap_span faultmap_window_span(struct faultmap_window *w,
+					  const struct faultmap_touch *touch,
+					  const struct faultmap_table_view *view);
+
+#endif /* _FAULTMAP_WINDOW_H */
