@@ -27,6 +27,7 @@ help:
 	@echo '  make vm RUN='\''COMMAND'\''    one command in a guest with the module loaded'
 	@echo '  make vm                 a shell there'
 	@echo '  make test-runner        the tests of the guest runner itself'
+	@echo '  make winsim             what the adaptive fault window costs, simulated in user space'
 	@echo '  make lint               checkpatch, sparse, W=1, shellcheck, kernel-doc, ...'
 	@echo 'On this machine, where it takes modules:'
 	@echo '  make [KDIR=HEADERS]     build the module for a kernel at hand'
@@ -58,6 +59,10 @@ test-runner:
 compare:
 	@perf/compare
 
+winsim:
+	@$(MAKE) -s -C perf winsim
+	@perf/winsim
+
 lint:
 	@selftests/lint
 
@@ -81,4 +86,4 @@ clean:
 clean-cache:
 	@$(vm) clean
 
-.PHONY: module help vm test test-all test-runner compare lint load unload check clean clean-cache
+.PHONY: module help vm test test-all test-runner compare winsim lint load unload check clean clean-cache
