@@ -28,6 +28,7 @@ help:
 	@echo '  make vm                 a shell there'
 	@echo '  make test-windows       the selftests with other windows for lazy-pfn'
 	@echo '  make test-runner        the tests of the guest runner itself'
+	@echo '  make winsim             what the adaptive fault window costs, simulated in user space'
 	@echo '  make lint               checkpatch, sparse, W=1, shellcheck, kernel-doc, ...'
 	@echo 'On this machine, where it takes modules:'
 	@echo '  make [KDIR=HEADERS]     build the module for a kernel at hand'
@@ -62,6 +63,10 @@ test-runner:
 compare:
 	@perf/compare
 
+winsim:
+	@$(MAKE) -s -C perf winsim
+	@perf/winsim
+
 lint:
 	@selftests/lint
 
@@ -85,4 +90,4 @@ clean:
 clean-cache:
 	@$(vm) clean
 
-.PHONY: module help vm test test-all test-windows test-runner compare lint load unload check clean clean-cache
+.PHONY: module help vm test test-all test-runner compare winsim lint load unload check clean clean-cache

@@ -52,7 +52,7 @@ static inline void set_ptes(struct mm_struct *mm, unsigned long addr, pte_t *pte
 #ifndef PMD_ORDER
 #define PMD_ORDER		(PMD_SHIFT - PAGE_SHIFT)
 #endif
-#if __has_include(<linux/pfn_t.h>)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
 #include <linux/huge_mm.h>
 #include <linux/pfn_t.h>
 #define vmf_insert_pfn_pmd(vmf, pfn, write) \

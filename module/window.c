@@ -178,7 +178,7 @@ static void learn_length(struct faultmap_window *w,
 static bool fills(const struct faultmap_window *w,
 		  const struct faultmap_side *run, unsigned int sampled)
 {
-	if (w->expect == FM_EXPECT_SPARSE &&
+	if (w->expect == FM_EXPECT_SPARSE && !run->reach &&
 	    sampled >= FM_SPARSE_LIMIT)
 		return true;
 	return sampled >= FM_SAMPLES / 2 ||

@@ -34,7 +34,7 @@ TEST_F(buffer, map_populate)
 
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_FAULTS(never_populates(variant) ? FM_PAGES : 0,
-		  touch_all(self, map));
+		      touch_all(self, map));
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 }
 
@@ -51,7 +51,7 @@ TEST_F(buffer, madv_populate)
 		ret = fm_errno(madvise(map, FM_PAGES * self->page, advice[i]));
 		EXPECT_EQ(fm_is_by_page(variant) ? 0 : -EINVAL, ret);
 		EXPECT_FAULTS(never_populates(variant) ? FM_PAGES : 0,
-			  touch_all(self, map));
+			      touch_all(self, map));
 		EXPECT_STAMPS(map, 0, FM_PAGES);
 		ASSERT_EQ(0, munmap(map, FM_PAGES * self->page));
 	}
@@ -78,7 +78,7 @@ TEST_F(buffer, mlock)
 	ASSERT_NE(MAP_FAILED, map);
 	ASSERT_EQ(0, mlock(map, FM_PAGES * self->page));
 	EXPECT_FAULTS(never_populates(variant) ? FM_PAGES : 0,
-		  touch_all(self, map));
+		      touch_all(self, map));
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 	EXPECT_EQ(0, munlock(map, FM_PAGES * self->page));
 	EXPECT_STAMPS(map, 0, FM_PAGES);
@@ -91,7 +91,7 @@ TEST_F(buffer, mlockall)
 	ASSERT_NE(MAP_FAILED, map);
 	ASSERT_EQ(0, mlockall(MCL_CURRENT));
 	EXPECT_FAULTS(never_populates(variant) ? FM_PAGES : 0,
-		  touch_all(self, map));
+		      touch_all(self, map));
 	EXPECT_EQ(0, munlockall());
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 }
@@ -105,7 +105,7 @@ TEST_F(buffer, mlockall_future)
 	map = fm_map(self, 0, FM_PAGES);
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_FAULTS(never_populates(variant) ? FM_PAGES : 0,
-		  touch_all(self, map));
+		      touch_all(self, map));
 	EXPECT_EQ(0, munlockall());
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 }

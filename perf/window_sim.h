@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Replays access patterns against module/window.c and adds up what faults,
+ * translations and page tables cost.
+ */
+#ifndef _WINDOW_SIM_H
+#define _WINDOW_SIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "window.h"
+
+/**
+ * struct fm_costs - instructions of the kernel
+ * @fault: a fault that maps one page, from trap to return
+ * @page: each further page that it maps
+ * @look: each entry of a page table that it reads
+ * @decide: the arithmetic of window.c
+ * @unmap: each page that munmap() unmaps
+ * @table: a new page table
+ * @eager: mapping everything at mmap(), in batches, beyond its pages and tables
+ * @remap: a page mapped by a remap_pfn_range() of its own
+ */
+struct fm_costs {
+	double fault;
+	double page;
+	double look;
+	double decide;
+	double unmap;
+	double table;
+	double eager;
+	double remap;
+};
+
+/**
+ * struct fm_walk - one draw of a pattern
+ * @pages: of the mapping
+ * @touch: the pages touched, each once, in order; has room for all
+ * @n: how many
+ * @seed: for what is random
+ * @arg: of the pattern
+ */
+struct fm_walk {
+	size_t pages;
+	size_t *touch;
+	size_t n;
+	uint64_t seed;
+	size_t arg;
+};
+
+/* What a hint of madvise(2) would say of a pattern, if anything. */
+enum fm_nature { FM_NO_HINT_FITS, FM_ALONG, FM_APART };
+
+/**
+ * struct fm_pattern - an order in which pages are touched
+ * @name: for the tables
+ * @family: patterns of one family count as one in a mean
+ * @nature: which hint is right for it
+ * @draw: fills in walk->touch; returns how many, 0 if they do not fit
+ * @arg: for @draw
+ */
+struct fm_pattern {
+	const char *name;
+	unsigned int family;
+	enum fm_nature nature;
+	size_t (*draw)(struct fm_walk *walk, size_t n);
+	size_t arg;
+};
+
+extern const struct fm_pattern fm_patterns[];
+extern const size_t fm_nr_patterns;
+/* The first so many are what the policy was made for; the rest are surprises. */
+extern const size_t fm_nr_known_patterns;
+
+#define FM_SHARES	6
+extern const double fm_shares[FM_SHARES];
+
+enum fm_mode { FM_COLD, FM_RIGHT_HINT, FM_WRONG_HINT, FM_REPEATED, FM_NR_MODES };
+
+/* Parts of the policy that a replay can do without. */
+enum fm_part {
+	FM_PART_RUNS	= 1 << 0,
+	FM_PART_SAMPLE	= 1 << 1,
+	FM_PART_STRIDE	= 1 << 2,
+	FM_PART_LENGTH	= 1 << 3,
+	FM_PART_TABLES	= 1 << 4,
+};
+
+/**
+ * struct fm_sim - what to simulate
+ * @costs: of each step
+ * @pages: of the mapping
+ * @draws: of each pattern and share
+ * @exact: shares are what they are, not up to a quarter more or a fifth less
+ * @without: parts of the policy that are left out
+ */
+struct fm_sim {
+	struct fm_costs costs;
+	size_t pages;
+	unsigned int draws;
+	bool exact;
+	unsigned int without;
+};
+
+extern const struct fm_costs fm_measured_costs;
+
+/**
+ * struct fm_oracle - the best that could have been chosen in advance
+ * @eager: cost of mapping all in batches at mmap()
+ * @remap: cost of mapping all at mmap(), each page by itself
+ * @fixed: cost of each fixed window, by the power of two
+ * @best: the least of these but @remap
+ */
+struct fm_oracle {
+	double eager;
+	double remap;
+	double fixed[FM_TABLE_SHIFT + 1];
+	double best;
+};
+
+/**
+ * struct fm_replay - what a walk cost
+ * @cost: in all
+ * @faults: how many there were
+ * @mapped: pages mapped
+ */
+struct fm_replay {
+	double cost;
+	size_t faults;
+	size_t mapped;
+};
+
+/**
+ * struct fm_cell - a pattern at a share of pages, cost over that of the oracle
+ * @ratio: for each mode; 0 if there is no such case
+ * @cold: cost in the mode of that name
+ */
+struct fm_cell {
+	double ratio[FM_NR_MODES];
+	double cold;
+};
+
+/**
+ * struct fm_summary - a mode over all cells
+ * @mean: geometric mean over families of the geometric means over their cells
+ * @worst: the worst cell, that of @pattern and @share
+ * @pattern: its pattern
+ * @share: its share of pages, in percent
+ */
+struct fm_summary {
+	double mean;
+	double worst;
+	const struct fm_pattern *pattern;
+	double share;
+};
+
+bool fm_draw(struct fm_walk *walk, const struct fm_pattern *pattern,
+	     double share, uint64_t seed, bool exact);
+struct fm_oracle fm_ask_oracle(const struct fm_walk *walk,
+			       const struct fm_costs *costs);
+struct fm_replay fm_replay(const struct fm_walk *walk, const struct fm_sim *sim,
+			   struct faultmap_window *window,
+			   unsigned long mapping, enum faultmap_hint hint);
+struct fm_cell fm_simulate(const struct fm_sim *sim,
+			   const struct fm_pattern *pattern, double share);
+struct fm_summary fm_summarise(const struct fm_cell *cells, size_t patterns,
+			       enum fm_mode mode);
+
+#endif /* _WINDOW_SIM_H */

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * winsim: what the windows of module/window.c cost, compared with the best that
+ * could have been chosen in advance.
+ */
+#define _GNU_SOURCE
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "window_sim.h"
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define MAX_PATTERNS	64
+#define PAGES_OF_MIB	256UL
+#define MIN_MIB		2UL
+#define MAX_MIB		8192UL
+
+static const char * const mode_names[] = {
+	[FM_COLD] = "cold, no hint",
+	[FM_RIGHT_HINT] = "right hint",
+	[FM_WRONG_HINT] = "wrong hint",
+	[FM_REPEATED] = "repeated",
+};
+
+/* What is aimed at; 0: nothing. */
+static const struct {
+	double mean, worst;
+} targets[] = {
+	[FM_COLD] = { 1.15, 1.58 },
+	[FM_RIGHT_HINT] = { 1.05, 1.10 },
+	[FM_WRONG_HINT] = { 0, 2.0 },
+	[FM_REPEATED] = { 1.05, 1.10 },
+};
+
+static struct fm_cell cells[MAX_PATTERNS][FM_SHARES];
+
+static void print_usage(FILE *out)
+{
+	fputs("usage: winsim [OPTION]... [MIB]...\n"
+	      "Replays access patterns on mappings of the sizes given (2 64 1024) and prints,\n"
+	      "for each share of pages touched, what the adaptive window costs over what the\n"
+	      "best fixed window or batched mapping at mmap() would have cost. Exits with 1 if\n"
+	      "a target is missed.\n"
+	      "\n"
+	      "  -d, --draws=N        draws of each pattern and share (as many as make up\n"
+	      "                       1 GiB, from 2 to 32)\n"
+	      "  -x, --exact          touch just that share of the pages, instead of from a\n"
+	      "                       fifth less to a quarter more\n"
+	      "  -c, --cost=NAME=N    fault, page, look, decide, unmap, table, eager or remap:\n"
+	      "                       instructions (2940 35 4 60 128 5096 1500 880)\n"
+	      "  -a, --ablate         leave out one part of the policy after the other\n"
+	      "  -b, --bound          what short streams cost at best, their length unknown\n"
+	      "  -h, --help           this text\n", out);
+}
+
+static void die(const char *what, const char *arg)
+{
+	fprintf(stderr, "winsim: %s: %s\n", what, arg);
+	exit(2);
+}
+
+static unsigned long parse_number(const char *arg, unsigned long least,
+				  unsigned long most)
+{
+	char *end;
+	unsigned long n = strtoul(arg, &end, 10);
+
+	if (end == arg || *end || *arg == '-' || n < least || n > most)
+		die("not a number, or out of range", arg);
+	return n;
+}
+
+static void set_cost(struct fm_costs *costs, const char *arg)
+{
+	const struct {
+		const char *name;
+		double *cost;
+	} names[] = {
+		{ "fault", &costs->fault }, { "page", &costs->page },
+		{ "look", &costs->look }, { "decide", &costs->decide },
+		{ "unmap", &costs->unmap }, { "table", &costs->table },
+		{ "eager", &costs->eager }, { "remap", &costs->remap },
+	};
+	const char *value = strchr(arg, '=');
+	size_t i, len = value ? value - arg : 0;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		if (len != strlen(names[i].name) ||
+		    strncmp(arg, names[i].name, len))
+			continue;
+		*names[i].cost = parse_number(value + 1, 0, 1000000);
+		return;
+	}
+	die("not a cost", arg);
+}
+
+static void simulate_all(const struct fm_sim *sim)
+{
+	size_t i, j;
+
+	for (i = 0; i < fm_nr_patterns; i++)
+		for (j = 0; j < FM_SHARES; j++)
+			cells[i][j] = fm_simulate(sim, &fm_patterns[i],
+						  fm_shares[j]);
+}
+
+static void print_heading(void)
+{
+	enum fm_mode mode;
+	size_t j;
+
+	printf("%-18s", "");
+	for (mode = 0; mode < FM_NR_MODES; mode++)
+		printf(" | %-29s", mode_names[mode]);
+	printf("\n%-18s", "percent of pages");
+	for (mode = 0; mode < FM_NR_MODES; mode++) {
+		printf(" |");
+		for (j = 0; j < FM_SHARES; j++)
+			printf("%5g", fm_shares[j]);
+	}
+	printf("\n");
+}
+
+static void print_row(size_t i)
+{
+	enum fm_mode mode;
+	double ratio;
+	size_t j;
+
+	printf("%-18s", fm_patterns[i].name);
+	for (mode = 0; mode < FM_NR_MODES; mode++) {
+		printf(" |");
+		for (j = 0; j < FM_SHARES; j++) {
+			ratio = cells[i][j].ratio[mode];
+			if (ratio > 0)
+				printf("%5.2f", ratio);
+			else
+				printf("    -");
+		}
+	}
+	printf("\n");
+}
+
+static void print_table(void)
+{
+	size_t i;
+
+	print_heading();
+	for (i = 0; i < fm_nr_patterns; i++) {
+		if (i == fm_nr_known_patterns)
+			printf("Not in the means, and not what the policy was made for:\n");
+		print_row(i);
+	}
+}
+
+/* As it is printed: two or three digits are what is aimed at. */
+static bool meets(double value, double target, double digits)
+{
+	return !(target > 0) || (long)(value * digits + 0.5) <=
+				(long)(target * digits + 0.5);
+}
+
+static bool print_summary(enum fm_mode mode, bool judge)
+{
+	struct fm_summary s = fm_summarise(&cells[0][0], fm_nr_known_patterns, mode);
+	bool mean = meets(s.mean, targets[mode].mean, 1000);
+	bool worst = meets(s.worst, targets[mode].worst, 100);
+
+	printf("%-13s  mean %.3f", mode_names[mode], s.mean);
+	if (judge && targets[mode].mean > 0)
+		printf(" (%.2f%s)", targets[mode].mean, mean ? "" : ", MISSED");
+	printf("  worst %.2f", s.worst);
+	if (judge)
+		printf(" (%.2f%s)", targets[mode].worst, worst ? "" : ", MISSED");
+	printf(", %s at %g %%\n", s.pattern ? s.pattern->name : "none", s.share);
+	return !judge || (mean && worst);
+}
+
+static bool print_against_eager(const struct fm_sim *sim, size_t share,
+				double remap_target, double eager_target)
+{
+	struct fm_walk walk = { .pages = sim->pages };
+	struct fm_oracle oracle = fm_ask_oracle(&walk, &sim->costs);
+	double cold = cells[0][share].cold;
+	bool met = meets(cold / oracle.remap, remap_target, 100) &&
+		   meets(cold / oracle.eager, eager_target, 100);
+
+	printf("sequential, %g %%: %.3f of eager by pages (%.2f), %.3f in batches (%.2f)%s\n",
+	       fm_shares[share], cold / oracle.remap, remap_target,
+	       cold / oracle.eager, eager_target, met ? "" : ", MISSED");
+	return met;
+}
+
+static unsigned int default_draws(size_t pages)
+{
+	size_t draws = 1024 * PAGES_OF_MIB / pages;
+
+	return draws < 2 ? 2 : draws > 32 ? 32 : draws;
+}
+
+static bool simulate_size(struct fm_sim *sim, unsigned long mib, bool ablate)
+{
+	unsigned int draws = sim->draws;
+	bool judge = !sim->without, met = true;
+	enum fm_mode mode;
+
+	sim->pages = mib * PAGES_OF_MIB;
+	if (!draws)
+		sim->draws = default_draws(sim->pages);
+	simulate_all(sim);
+	if (!ablate) {
+		printf("%lu MiB, %u draws\n", mib, sim->draws);
+		print_table();
+	}
+	for (mode = 0; mode < FM_NR_MODES; mode++)
+		met &= print_summary(mode, judge);
+	if (judge) {
+		met &= print_against_eager(sim, 0, 0.10, 0.20);
+		met &= print_against_eager(sim, FM_SHARES - 1, 0.30, 1.05);
+	}
+	printf("\n");
+	sim->draws = draws;
+	return met;
+}
+
+static void ablate(struct fm_sim *sim, unsigned long mib)
+{
+	static const struct {
+		const char *name;
+		unsigned int part;
+	} parts[] = {
+		{ "runs", FM_PART_RUNS },
+		{ "the sample of the table", FM_PART_SAMPLE },
+		{ "strides", FM_PART_STRIDE },
+		{ "the length of runs", FM_PART_LENGTH },
+		{ "tables filled", FM_PART_TABLES },
+		{ "all of these", -1U },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		printf("%lu MiB without %s\n", mib, parts[i].name);
+		sim->without = parts[i].part;
+		simulate_size(sim, mib, true);
+	}
+	sim->without = 0;
+}
+
+/*
+ * What a stream from the begin of a table costs at best, if nothing is known of
+ * its length but that it is one of @least to @most, each as likely: for each
+ * number of pages mapped, the window with the least cost of all that follows.
+ */
+static double best_stream(const struct fm_costs *costs, size_t least, size_t most)
+{
+	double each = costs->page + costs->unmap;
+	double cost[FM_TABLE_PAGES + 1] = { 0 }, best, try;
+	size_t from, to, longer, lengths = most - least + 1;
+
+	for (from = most; from-- > 0; ) {
+		longer = from < least ? lengths : most - from;
+		best = 0;
+		for (to = from + 1; to <= most; to++) {
+			try = cost[to] + (costs->fault - costs->page +
+					  (to - from) * each) * longer / lengths;
+			if (!(best > 0) || try < best)
+				best = try;
+		}
+		cost[from] = best;
+	}
+	return cost[0] + costs->table;
+}
+
+static double best_hindsight(const struct fm_costs *costs, size_t least,
+			     size_t most)
+{
+	size_t page[FM_TABLE_PAGES], n;
+	struct fm_walk walk = { .pages = FM_TABLE_PAGES, .touch = page };
+	double sum = 0;
+
+	for (n = 0; n < most; n++)
+		page[n] = n;
+	for (n = least; n <= most; n++) {
+		walk.n = n;
+		sum += fm_ask_oracle(&walk, costs).best;
+	}
+	return sum / (most - least + 1);
+}
+
+static void print_bounds(const struct fm_costs *costs)
+{
+	static const struct {
+		size_t least, most;
+	} spans[] = { { 26, 41 }, { 131, 205 }, { 26, 205 }, { 1, 512 } };
+	double ratio;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(spans); i++) {
+		ratio = best_stream(costs, spans[i].least, spans[i].most) /
+			best_hindsight(costs, spans[i].least, spans[i].most);
+		printf("A stream of %zu to %zu pages, its length unknown: %.2f at best\n",
+		       spans[i].least, spans[i].most, ratio);
+	}
+}
+
+struct config {
+	struct fm_sim sim;
+	bool ablate;
+	bool bound;
+};
+
+static void parse_option(struct config *config, int option)
+{
+	switch (option) {
+	case 'd':
+		config->sim.draws = parse_number(optarg, 1, 10000);
+		break;
+	case 'x':
+		config->sim.exact = true;
+		break;
+	case 'c':
+		set_cost(&config->sim.costs, optarg);
+		break;
+	case 'a':
+		config->ablate = true;
+		break;
+	case 'b':
+		config->bound = true;
+		break;
+	case 'h':
+		print_usage(stdout);
+		exit(0);
+	default:
+		print_usage(stderr);
+		exit(2);
+	}
+}
+
+static void parse_options(struct config *config, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "draws",	required_argument, NULL, 'd' },
+		{ "exact",	no_argument,	   NULL, 'x' },
+		{ "cost",	required_argument, NULL, 'c' },
+		{ "ablate",	no_argument,	   NULL, 'a' },
+		{ "bound",	no_argument,	   NULL, 'b' },
+		{ "help",	no_argument,	   NULL, 'h' },
+		{ }
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "d:xc:abh", options,
+				     NULL)) != -1)
+		parse_option(config, option);
+}
+
+static bool simulate(struct config *config, unsigned long mib)
+{
+	if (!config->ablate)
+		return simulate_size(&config->sim, mib, false);
+	ablate(&config->sim, mib);
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	static const unsigned long sizes[] = { 2, 64, 1024 };
+	struct config config = { .sim.costs = fm_measured_costs };
+	bool met = true;
+	size_t i;
+
+	parse_options(&config, argc, argv);
+	if (config.bound) {
+		print_bounds(&config.sim.costs);
+		return 0;
+	}
+	for (i = 0; optind == argc && i < ARRAY_SIZE(sizes); i++)
+		met &= simulate(&config, sizes[i]);
+	for (; optind < argc; optind++)
+		met &= simulate(&config, parse_number(argv[optind], MIN_MIB,
+						      MAX_MIB));
+	return met ? 0 : 1;
+}
