@@ -20,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "faultmap_uapi.h"
@@ -44,6 +45,17 @@ static inline unsigned int fm_window(unsigned int strategy)
 	const char *window = getenv("FAULTMAP_WINDOW");
 
 	return window && strategy == FAULTMAP_STRATEGY_LAZY_PFN ? atoi(window) : 1;
+}
+
+/* The kernels differ, and where only their version tells which it is, that does. */
+static inline bool fm_kernel_since(int major, int minor)
+{
+	struct utsname uts;
+	int has[2];
+
+	return !uname(&uts) &&
+	       sscanf(uts.release, "%d.%d", &has[0], &has[1]) == 2 &&
+	       (has[0] > major || (has[0] == major && has[1] >= minor));
 }
 
 static inline int fm_create(unsigned int memory, unsigned int strategy,
