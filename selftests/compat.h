@@ -15,6 +15,7 @@
 
 /* What compat32 is told on its standard input. */
 struct fm_compat_request {
+	__u32 create;	/* a buffer, rather than use the node */
 	__u32 memory;
 	__u32 strategy;
 	char node[64];
@@ -22,7 +23,7 @@ struct fm_compat_request {
 
 /* What it does, in this order; each gives a count, 0, or a negative errno. */
 enum fm_compat_step {
-	FM_OPEN_CONTROL, FM_CREATE, FM_WRITE, FM_INFO,
+	FM_OPEN, FM_CREATE, FM_WRITE, FM_INFO,
 	FM_MMAP2, FM_MMAP2_SEES, FM_OLD_MMAP, FM_OLD_MMAP_SEES,
 	FM_MMAP2_FAR, FM_STORE, FM_STORE_READ, FM_MREMAP, FM_MREMAP_SEES,
 	FM_STATS, FM_LLSEEK, FM_FROM_MAPPING, FM_TO_MAPPING,

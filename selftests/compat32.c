@@ -116,17 +116,20 @@ static long pwrite(int fd, void *from, long len, long offset)
 	return fm_syscall(__NR_pwrite64, fd, (long)from, len, offset, 0, 0);
 }
 
-static int create(void)
+static int open_buffer(void)
 {
 	static struct faultmap_create arg;
-	int control = call(__NR_open, (long)"/dev/faultmap/control", O_RDWR, 0);
-	int fd;
+	const char *path = request.create ? "/dev/faultmap/control" :
+					    request.node;
+	int fd = call(__NR_open, (long)path, O_RDWR, 0);
 
-	note(FM_OPEN_CONTROL, control < 0 ? control : 0);
+	note(FM_OPEN, fd < 0 ? fd : 0);
+	if (!request.create)
+		return fd;
 	arg.bytes = FM_COMPAT_PAGES * PAGE;
 	arg.memory = request.memory;
 	arg.strategy = request.strategy;
-	fd = call(__NR_ioctl, control, FAULTMAP_CREATE, (long)&arg);
+	fd = call(__NR_ioctl, fd, FAULTMAP_CREATE, (long)&arg);
 	note(FM_CREATE, fd < 0 ? fd : 0);
 	return fd;
 }
@@ -200,7 +203,7 @@ static int run(void)
 	for (i = 0; i < FM_NR_LAYOUT; i++)
 		reply.layout[i] = fm_layout[i];
 
-	fd = create();
+	fd = open_buffer();
 	note(FM_WRITE, write_pages(fd));
 	note(FM_INFO, call(__NR_ioctl, fd, FAULTMAP_INFO, (long)&reply.info));
 	addr = map(fd);

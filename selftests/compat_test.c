@@ -56,12 +56,13 @@ static int use(const FIXTURE_VARIANT(buffer) *variant,
 	       struct fm_compat_reply *reply)
 {
 	struct fm_compat_request request = {
+		.create = !fm_is_device(variant),
 		.memory = variant->memory,
 		.strategy = variant->strategy,
 	};
 
 	memset(reply, 0, sizeof(*reply));
-	snprintf(request.node, sizeof(request.node), "%s", variant->node);
+	snprintf(request.node, sizeof(request.node), "%s", fm_node(variant));
 	return run_compat32(&request, reply);
 }
 
@@ -92,14 +93,15 @@ TEST_F(buffer, thirty_two_bits)
 		SKIP(return, "this kernel runs no 32-bit programs");
 	ASSERT_EQ(0, status);
 
-	EXPECT_EQ(0, result[FM_OPEN_CONTROL]);
+	EXPECT_EQ(0, result[FM_OPEN]);
 	EXPECT_EQ(0, result[FM_CREATE]);
 	EXPECT_EQ(FM_PAGES * self->page, result[FM_WRITE]);
 	EXPECT_EQ(0, result[FM_INFO]);
 	EXPECT_EQ(FM_PAGES * self->page, reply.info.bytes);
 	EXPECT_EQ(variant->memory, reply.info.memory);
 	EXPECT_EQ(variant->strategy, reply.info.strategy);
-	EXPECT_EQ(FAULTMAP_INFO_ALLOCATED | FAULTMAP_INFO_PRIVATE,
+	EXPECT_EQ(FAULTMAP_INFO_ALLOCATED |
+		  (fm_is_device(variant) ? 0 : FAULTMAP_INFO_PRIVATE),
 		  reply.info.flags);
 
 	EXPECT_EQ(0, result[FM_MMAP2]);

@@ -156,14 +156,6 @@ static unsigned int reached(const FIXTURE_DATA(buffer) *self,
 	return (end - 1) / self->page - begin / self->page + 1;
 }
 
-static void resize(struct __test_metadata *_metadata,
-		   const FIXTURE_DATA(buffer) *self, size_t pages)
-{
-	struct faultmap_resize arg = { .bytes = pages * self->page };
-
-	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_RESIZE, &arg));
-}
-
 /* Maps what is a larger buffer yet, in it, from @begin on, what is to be copied. */
 static char *map_shrunk(struct __test_metadata *_metadata,
 			const FIXTURE_DATA(buffer) *self, enum target target,
@@ -171,14 +163,14 @@ static char *map_shrunk(struct __test_metadata *_metadata,
 {
 	char bytes[FM_PAGES * self->page], *map;
 
-	resize(_metadata, self, FM_PAGES);
+	EXPECT_EQ(0, fm_resize(self->fd, FM_PAGES));
 	memset(bytes, 0, sizeof(bytes));
 	if (target == TO_PIPE || target == TO_FILE)
 		fill(bytes + begin, sizeof(bytes) - begin);
 	EXPECT_EQ(sizeof(bytes), pwrite(self->fd, bytes, sizeof(bytes), 0));
 	map = fm_map(self, 0, FM_PAGES);
 	EXPECT_NE(MAP_FAILED, map);
-	resize(_metadata, self, PART);
+	EXPECT_EQ(0, fm_resize(self->fd, PART));
 	return map;
 }
 
