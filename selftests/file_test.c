@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* read(2), write(2) and lseek(2): those of a file of fixed size. */
+#include <sys/file.h>
 #include <sys/sendfile.h>
+#include <sys/uio.h>
 
 #include "buffer_fixture.h"
 
@@ -110,6 +112,95 @@ TEST_F(buffer, sendfile)
 	ASSERT_EQ(self->page, read(pipes[0], in, self->page));
 	fm_stamp_page(out, 6);
 	EXPECT_EQ(0, memcmp(in, out, self->page));
+}
+
+/* A buffer has no holes to be asked for. */
+TEST_F(buffer, seek_data_and_hole)
+{
+	EXPECT_EQ(self->page, lseek(self->fd, self->page, SEEK_SET));
+	EXPECT_EQ(-1, lseek(self->fd, 0, SEEK_DATA));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, lseek(self->fd, 0, SEEK_HOLE));
+	EXPECT_EQ(EINVAL, errno);
+	SAW("lseek(SEEK_DATA, SEEK_HOLE)", "%s", fm_outcome(false));
+	EXPECT_EQ(self->page, lseek(self->fd, 0, SEEK_CUR));
+}
+
+/* The node, opened twice: locks belong to what is opened. */
+TEST_F(buffer, flock)
+{
+	int one = open(fm_node(variant), O_RDWR | O_CLOEXEC);
+	int two = open(fm_node(variant), O_RDWR | O_CLOEXEC);
+
+	ASSERT_LE(0, one);
+	ASSERT_LE(0, two);
+	EXPECT_EQ(0, flock(one, LOCK_EX));
+	EXPECT_EQ(-1, flock(two, LOCK_EX | LOCK_NB));
+	EXPECT_EQ(EWOULDBLOCK, errno);
+	EXPECT_EQ(0, flock(one, LOCK_UN));
+	EXPECT_EQ(0, flock(two, LOCK_EX | LOCK_NB));
+	SAW("flock()", "works");
+	close(one);
+	close(two);
+}
+
+static long read_with(int fd, char *byte, off_t at, int flags)
+{
+	struct iovec iov = { .iov_base = byte, .iov_len = 1 };
+
+	return fm_errno(preadv2(fd, &iov, 1, at, flags));
+}
+
+static long write_with(int fd, char byte, off_t at, int flags)
+{
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+
+	return fm_errno(pwritev2(fd, &iov, 1, at, flags));
+}
+
+/* A read or write may have to allocate the buffer, so it may have to wait. */
+TEST_F(buffer, nowait)
+{
+	char byte = 0;
+
+	EXPECT_EQ(-EOPNOTSUPP, read_with(self->fd, &byte, 0, RWF_NOWAIT));
+	EXPECT_EQ(-EOPNOTSUPP, write_with(self->fd, 'x', 0, RWF_NOWAIT));
+	errno = EOPNOTSUPP;
+	SAW("preadv2(RWF_NOWAIT)", "%s", fm_outcome(false));
+	EXPECT_EQ(1, read_with(self->fd, &byte, 0, RWF_HIPRI));
+	EXPECT_EQ(1, write_with(self->fd, byte, 0, RWF_DSYNC));
+	EXPECT_EQ(1, write_with(self->fd, byte, 0, RWF_SYNC));
+	EXPECT_EQ(-EOPNOTSUPP, read_with(self->fd, &byte, 0, 1 << 30));
+}
+
+/* What cannot grow has no end to append to: writing goes where it is told to. */
+TEST_F(buffer, append)
+{
+	off_t size = FM_PAGES * self->page;
+	int flags = fcntl(self->fd, F_GETFL);
+	char byte = 0;
+
+	EXPECT_EQ(1, write_with(self->fd, 'a', 2 * self->page, RWF_APPEND));
+	EXPECT_EQ(1, pread(self->fd, &byte, 1, 2 * self->page));
+	EXPECT_EQ('a', byte);
+	ASSERT_EQ(0, fcntl(self->fd, F_SETFL, flags | O_APPEND));
+	EXPECT_EQ(3, lseek(self->fd, 3, SEEK_SET));
+	EXPECT_EQ(1, write(self->fd, "b", 1));
+	EXPECT_EQ(4, lseek(self->fd, 0, SEEK_CUR));
+	EXPECT_EQ(1, pread(self->fd, &byte, 1, 3));
+	EXPECT_EQ('b', byte);
+	SAW("write(), O_APPEND", "at the offset");
+	EXPECT_EQ(size, lseek(self->fd, 0, SEEK_END));
+}
+
+TEST_F(buffer, o_direct)
+{
+	int flags = fcntl(self->fd, F_GETFL);
+
+	EXPECT_EQ(-1, fcntl(self->fd, F_SETFL, flags | O_DIRECT));
+	EXPECT_EQ(EINVAL, errno);
+	SAW("fcntl(O_DIRECT)", "%s", fm_outcome(false));
+	EXPECT_EQ(flags, fcntl(self->fd, F_GETFL));
 }
 
 TEST_HARNESS_MAIN

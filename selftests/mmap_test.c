@@ -137,6 +137,29 @@ TEST_F(buffer, read_only_descriptor)
 	close(fd);
 }
 
+/* The kernel maps anew instead, which works for every mapping. */
+TEST_F(buffer, remap_file_pages)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+	int ret;
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+	ret = remap_file_pages(map, 4 * self->page, 0, 8, 0);
+	SAW("remap_file_pages()", "%s", fm_outcome(!ret));
+	EXPECT_EQ(0, ret);
+	EXPECT_STAMPS(map, 8, 4);
+	EXPECT_STAMPS(map + 4 * self->page, 4, FM_PAGES - 4);
+
+	/* By the time it is refused, what it was to replace is gone. */
+	ret = remap_file_pages(map, 4 * self->page, 0, FM_PAGES - 2, 0);
+	SAW("remap_file_pages(), past the end", "%s", fm_outcome(!ret));
+	EXPECT_EQ(-1, ret);
+	EXPECT_EQ(ENXIO, errno);
+	EXPECT_SIGNALS(SIGSEGV, map, 4);
+	EXPECT_STAMPS(map + 4 * self->page, 4, FM_PAGES - 4);
+}
+
 TEST_F(buffer, mapping_outlives_descriptor)
 {
 	char *map = fm_map(self, 0, FM_PAGES);
