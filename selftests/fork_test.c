@@ -3,6 +3,7 @@
  * fork(2): what a child inherits. Translations of a mapping with a driver's flags
  * are copied; those of an ordinary one are not, and fault again in the child.
  */
+#include <sched.h>
 #include <sys/wait.h>
 
 #include "buffer_fixture.h"
@@ -145,6 +146,98 @@ TEST_F(buffer, dontfork)
 	EXPECT_EQ(0, in_child(is_gone, map, self->page));
 	EXPECT_EQ(0, fm_stats(self->fd).opens);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
+}
+
+/* What a driver has marked as its own is not to be inherited again. */
+static bool takes_dofork(const FIXTURE_VARIANT(buffer) *variant)
+{
+	if (fm_kernel_since(7, 0))
+		return fm_is_ordinary(variant);
+	return fm_is_by_page(variant);
+}
+
+TEST_F(buffer, dofork)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+	size_t size = FM_PAGES * self->page;
+	int ret;
+
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, madvise(map, size, MADV_DONTFORK));
+	ret = madvise(map, size, MADV_DOFORK);
+	SAW("madvise(MADV_DOFORK) after MADV_DONTFORK", "%s", fm_outcome(!ret));
+	EXPECT_EQ(takes_dofork(variant) ? 0 : -EINVAL, fm_errno(ret));
+	EXPECT_EQ(0, in_child(ret ? is_gone : sees_stamps, map, self->page));
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+}
+
+/* A child by vfork(2) borrows the mapping, one by fork(2) has its own till then. */
+TEST_F(buffer, exec)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+	struct faultmap_stats stats;
+	uint64_t faults;
+	int status = -1;
+	pid_t pid;
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+	faults = fm_faults(self->fd);
+
+	pid = vfork();
+	if (!pid) {
+		execl("/bin/true", "true", NULL);
+		_exit(1);
+	}
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	stats = fm_stats(self->fd);
+	EXPECT_EQ(0, stats.opens);
+	EXPECT_EQ(0, stats.closes);
+	SAW("vfork() and exec()", "%s", stats.opens ? "inherited" : "not inherited");
+
+	pid = fork();
+	if (!pid) {
+		execl("/bin/true", "true", NULL);
+		_exit(1);
+	}
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	stats = fm_stats(self->fd);
+	EXPECT_EQ(1, stats.opens);
+	EXPECT_EQ(1, stats.closes);
+	SAW("fork() and exec()", "%s", stats.opens ? "inherited" : "not inherited");
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+	EXPECT_EQ(faults, fm_faults(self->fd));
+}
+
+static int write_nine(void *map)
+{
+	fm_stamp_page(map, 9);
+	return 0;
+}
+
+/* One address space, two processes: what one touches the other need not. */
+TEST_F(buffer, clone_vm)
+{
+	char *map = fm_map(self, 0, FM_PAGES), *stack = malloc(1 << 16);
+	int status = -1;
+	pid_t pid;
+
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_NE(NULL, stack);
+	pid = clone(write_nine, stack + (1 << 16), CLONE_VM | SIGCHLD,
+		    map + 3 * self->page);
+	ASSERT_LE(0, pid);
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(fm_is_lazy(variant), fm_faults(self->fd));
+	EXPECT_STAMPS(map + 3 * self->page, 9, 1);
+	EXPECT_EQ(fm_is_lazy(variant), fm_faults(self->fd));
+	EXPECT_EQ(0, fm_stats(self->fd).opens);
+	SAW("clone(CLONE_VM)", "refaults %d pages",
+	    (int)fm_faults(self->fd) - fm_is_lazy(variant));
+	free(stack);
 }
 
 TEST_HARNESS_MAIN

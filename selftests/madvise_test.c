@@ -6,6 +6,16 @@
 #define MADV_COLD	20
 #define MADV_PAGEOUT	21
 #endif
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED	24
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL	102
+#define MADV_GUARD_REMOVE	103
+#endif
 
 /* Maps and touches all, gives the advice and returns 0 or -errno. */
 static int advise(const FIXTURE_DATA(buffer) *self, char **map, int advice)
@@ -76,6 +86,91 @@ TEST_F(buffer, dodump)
 	EXPECT_EQ(fm_is_ordinary(variant) ? 0 : -EINVAL,
 		  advise(self, &map, MADV_DODUMP));
 	EXPECT_STAMPS(map, 0, FM_PAGES);
+}
+
+/* Advice that is for other memory: refused, or taken without effect. */
+TEST_F(buffer, for_other_memory)
+{
+	static const struct {
+		const char *name;
+		int advice, error;
+	} table[] = {
+		{ "madvise(MADV_REMOVE)", MADV_REMOVE, ENODEV },
+		{ "madvise(MADV_WIPEONFORK)", MADV_WIPEONFORK, EINVAL },
+		{ "madvise(MADV_MERGEABLE)", MADV_MERGEABLE, 0 },
+		{ "madvise(MADV_UNMERGEABLE)", MADV_UNMERGEABLE, 0 },
+		{ "madvise(MADV_KEEPONFORK)", MADV_KEEPONFORK, 0 },
+	};
+	uint64_t faults;
+	char *map;
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		int ret = advise(self, &map, table[i].advice);
+
+		errno = -ret;
+		SAW(table[i].name, "%s", fm_outcome(!ret));
+		EXPECT_EQ(-table[i].error, ret) TH_LOG("%s", table[i].name);
+		faults = fm_faults(self->fd);
+		EXPECT_STAMPS(map, 0, FM_PAGES);
+		EXPECT_EQ(faults, fm_faults(self->fd));
+		munmap(map, FM_PAGES * self->page);
+	}
+}
+
+TEST_F(buffer, dontneed_locked)
+{
+	char *map;
+	int ret = advise(self, &map, MADV_DONTNEED_LOCKED);
+	uint64_t faults = fm_faults(self->fd);
+
+	EXPECT_EQ(fm_is_by_page(variant) ? 0 : -EINVAL, ret);
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+	EXPECT_EQ(ret ? 0 : FM_PAGES, fm_faults(self->fd) - faults);
+}
+
+/* Two huge pages' worth, so that there is one to collapse to. */
+TEST_F(buffer, collapse)
+{
+	size_t huge = 2 << 20, pages = 2 * huge / self->page;
+	uint64_t faults;
+	char *map;
+	int ret;
+
+	ASSERT_EQ(0, fm_resize(self->fd, pages));
+	ASSERT_EQ(0, fm_stamp(self->fd, 0, pages));
+	map = fm_map(self, 0, pages);
+	ASSERT_NE(MAP_FAILED, map);
+	for (size_t i = 0; i < pages; i++)
+		*(volatile char *)(map + i * self->page);
+	faults = fm_faults(self->fd);
+	ret = madvise(map, 2 * huge, MADV_COLLAPSE);
+	SAW("madvise(MADV_COLLAPSE)", "%s", fm_outcome(!ret));
+	EXPECT_EQ(-1, ret);
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+	EXPECT_EQ(faults, fm_faults(self->fd));
+}
+
+/* Guards, in mappings of files since 6.15: a touch is SIGSEGV until they go. */
+TEST_F(buffer, guard)
+{
+	bool guards = fm_is_ordinary(variant) && fm_kernel_since(6, 15);
+	char *map;
+	int ret = advise(self, &map, MADV_GUARD_INSTALL);
+	uint64_t faults = fm_faults(self->fd);
+
+	errno = -ret;
+	SAW("madvise(MADV_GUARD_INSTALL)", "%s", fm_outcome(!ret));
+	EXPECT_EQ(guards ? 0 : -EINVAL, ret);
+	if (guards) {
+		EXPECT_SIGNALS(SIGSEGV, map, FM_PAGES);
+		EXPECT_EQ(0, fm_stats(self->fd).sigbus);
+		EXPECT_EQ(faults, fm_faults(self->fd));
+		EXPECT_EQ(0, madvise(map, FM_PAGES * self->page,
+				     MADV_GUARD_REMOVE));
+	}
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+	EXPECT_EQ(guards ? FM_PAGES : 0, fm_faults(self->fd) - faults);
 }
 
 TEST_F(buffer, mergeable)
