@@ -21,8 +21,8 @@ as_root()
 	fi
 }
 
-# series_suite SERIES: "SUITE POCKET..." from the table
-series_suite()
+# series_row SERIES: "IMAGE SUITE POCKET..." from the table
+series_row()
 {
 	awk -v s="$1" '$1 == s { $1 = ""; print; found = 1 } END { exit !found }' "$vmdir/kernels"
 }

@@ -79,7 +79,7 @@ unlock_series()
 root_key()
 {
 	{
-		series_suite "$KERNEL"
+		series_row "$KERNEL"
 		cat "$vmdir"/{root,ksrc,init}
 	} | sha256sum | cut -c 1-12
 }
