@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Many pages for one fault: 2 MiB at once by frame or by folio, and windows of
+ * frames. What is seen must not depend on how it was mapped.
+ */
+#include <sys/uio.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+
+#include "faultmap_test.h"
+
+#define HUGE_SIZE	(2UL << 20)
+#define SIZE		(4 * HUGE_SIZE)
+
+FIXTURE(huge)
+{
+	size_t page, pages;
+	bool contiguous;	/* made of 2 MiB blocks */
+	int fd;
+};
+
+FIXTURE_VARIANT(huge)
+{
+	struct faultmap_create create;
+};
+
+FIXTURE_VARIANT_ADD(huge, lazy_folios)
+{
+	.create.memory = FAULTMAP_MEMORY_PAGES,
+	.create.order = 9,
+	.create.strategy = FAULTMAP_STRATEGY_LAZY,
+};
+
+FIXTURE_VARIANT_ADD(huge, lazy_small_folios)
+{
+	.create.memory = FAULTMAP_MEMORY_PAGES,
+	.create.order = 3,
+	.create.strategy = FAULTMAP_STRATEGY_LAZY,
+};
+
+FIXTURE_VARIANT_ADD(huge, eager_page_folios)
+{
+	.create.memory = FAULTMAP_MEMORY_PAGES,
+	.create.order = 9,
+	.create.strategy = FAULTMAP_STRATEGY_EAGER_PAGE,
+};
+
+FIXTURE_VARIANT_ADD(huge, pfn_huge)
+{
+	.create.memory = FAULTMAP_MEMORY_PAGES,
+	.create.order = 9,
+	.create.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
+};
+
+FIXTURE_VARIANT_ADD(huge, pfn_huge_vmalloc)
+{
+	.create.memory = FAULTMAP_MEMORY_VMALLOC,
+	.create.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
+	.create.window = 512,
+};
+
+FIXTURE_VARIANT_ADD(huge, pfn_huge_dma)
+{
+	.create.memory = FAULTMAP_MEMORY_DMA,
+	.create.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
+};
+
+FIXTURE_VARIANT_ADD(huge, pfn_window_1)
+{
+	.create.memory = FAULTMAP_MEMORY_PAGES,
+	.create.order = 9,
+	.create.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
+	.create.window = 1,
+};
+
+FIXTURE_VARIANT_ADD(huge, pfn_window_16)
+{
+	.create.memory = FAULTMAP_MEMORY_PAGES,
+	.create.order = 9,
+	.create.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
+	.create.window = 16,
+};
+
+FIXTURE_VARIANT_ADD(huge, pfn_window_learned)
+{
+	.create.memory = FAULTMAP_MEMORY_PAGES,
+	.create.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
+};
+
+FIXTURE_VARIANT_ADD(huge, eager_batched)
+{
+	.create.memory = FAULTMAP_MEMORY_PAGES,
+	.create.order = 9,
+	.create.strategy = FAULTMAP_STRATEGY_EAGER,
+	.create.flags = FAULTMAP_CREATE_BATCHED,
+};
+
+FIXTURE_SETUP(huge)
+{
+	struct faultmap_create create = variant->create;
+	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
+	struct faultmap_info info;
+
+	if (control < 0 && errno == ENOENT)
+		SKIP(return, "faultmap is not loaded");
+	self->page = fm_page_size();
+	self->pages = SIZE / self->page;
+	create.bytes = SIZE;
+	self->fd = ioctl(control, FAULTMAP_CREATE, &create);
+	ASSERT_LE(0, self->fd);
+	close(control);
+	ASSERT_EQ(0, fm_stamp(self->fd, 0, self->pages));
+	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_INFO, &info));
+	self->contiguous = info.extents <= SIZE / HUGE_SIZE;
+}
+
+FIXTURE_TEARDOWN(huge)
+{
+	close(self->fd);
+}
+
+static char *map_at(const FIXTURE_DATA(huge) *self, char *addr, size_t first,
+		    size_t pages)
+{
+	return mmap(addr, pages * self->page, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | (addr ? MAP_FIXED : 0), self->fd,
+		    first * self->page);
+}
+
+static char *map_all(const FIXTURE_DATA(huge) *self)
+{
+	return map_at(self, NULL, 0, self->pages);
+}
+
+static bool by_frame(const FIXTURE_VARIANT(huge) *variant)
+{
+	return variant->create.strategy == FAULTMAP_STRATEGY_LAZY_PFN;
+}
+
+static bool can_grow(const FIXTURE_VARIANT(huge) *variant)
+{
+	return variant->create.strategy == FAULTMAP_STRATEGY_LAZY;
+}
+
+/* Pages for a fault, as far as they can be told beforehand; 0 if they cannot. */
+static size_t per_fault(const FIXTURE_DATA(huge) *self,
+			const FIXTURE_VARIANT(huge) *variant)
+{
+	unsigned int window = variant->create.window;
+
+	if (by_frame(variant) && window && window < HUGE_SIZE / self->page)
+		return window;
+	if (!self->contiguous || !fm_kernel_since(6, 12))
+		return 0;
+	return by_frame(variant) || variant->create.order == 9 ?
+	       HUGE_SIZE / self->page : 0;
+}
+
+/* A plain mmap(2) of something large comes out where 2 MiB pages fit. */
+TEST_F(huge, placed_to_fit)
+{
+	char *map = map_all(self);
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_EQ(0, (unsigned long)map % HUGE_SIZE);
+	munmap(map, SIZE);
+	map = map_at(self, NULL, 3, self->pages - 3);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_EQ(3 * self->page, (unsigned long)map % HUGE_SIZE);
+}
+
+TEST_F(huge, contents_and_counts)
+{
+	size_t each = per_fault(self, variant);
+	struct faultmap_stats stats;
+	struct rusage before, after;
+	char *map = map_all(self);
+	size_t i, wrong = 0;
+
+	ASSERT_NE(MAP_FAILED, map);
+	fm_read_at(map - self->page);
+	getrusage(RUSAGE_SELF, &before);
+	for (i = 0; i < self->pages; i++)
+		wrong += *(uint64_t *)(map + i * self->page) != fm_stamp_word(i, 0);
+	getrusage(RUSAGE_SELF, &after);
+	stats = fm_stats(self->fd);
+
+	EXPECT_EQ(0, wrong);
+	EXPECT_EQ(stats.read_faults, after.ru_minflt - before.ru_minflt);
+	EXPECT_EQ(0, stats.write_faults);
+	if (variant->create.strategy == FAULTMAP_STRATEGY_EAGER ||
+	    variant->create.strategy == FAULTMAP_STRATEGY_EAGER_PAGE) {
+		EXPECT_EQ(0, stats.read_faults);
+		EXPECT_EQ(self->pages, stats.pages_installed);
+	} else if (each) {
+		EXPECT_EQ(self->pages / each, stats.read_faults);
+	}
+	if (by_frame(variant)) {
+		EXPECT_EQ(self->pages, stats.pages_installed);
+		EXPECT_EQ(each == 512 ? SIZE / HUGE_SIZE : 0, stats.huge_faults);
+	}
+}
+
+/* An address that is not congruent: never 2 MiB at once, the same contents. */
+TEST_F(huge, misplaced)
+{
+	char *room = fm_reserve(self->pages + 1024), *map;
+
+	ASSERT_NE(MAP_FAILED, room);
+	room += HUGE_SIZE - (unsigned long)room % HUGE_SIZE + 5 * self->page;
+	map = map_at(self, room, 0, self->pages);
+	ASSERT_EQ(room, map);
+	EXPECT_STAMPS(map, 0, self->pages);
+	EXPECT_EQ(0, fm_stats(self->fd).huge_faults);
+}
+
+TEST_F(huge, a_part_is_unmapped)
+{
+	char *map = map_all(self);
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, self->pages);
+	ASSERT_EQ(0, munmap(map + 700 * self->page, self->page));
+	EXPECT_STAMPS(map, 0, 700);
+	EXPECT_SIGNALS(SIGSEGV, map + 700 * self->page, 1);
+	EXPECT_STAMPS(map + 701 * self->page, 701, self->pages - 701);
+	ASSERT_EQ(0, mprotect(map + 100 * self->page, self->page, PROT_READ));
+	EXPECT_EQ(SIGSEGV, fm_write_at(map + 100 * self->page));
+	EXPECT_EQ(0, fm_write_at(map + 101 * self->page));
+	EXPECT_STAMPS(map, 0, 700);
+}
+
+TEST_F(huge, grows)
+{
+	char *room = fm_reserve(self->pages + 512), *map, *grown;
+	size_t half = self->pages / 2 + 7;
+
+	room += HUGE_SIZE - (unsigned long)room % HUGE_SIZE;
+	map = map_at(self, room, 0, half);
+	ASSERT_EQ(room, map);
+	ASSERT_EQ(0, munmap(map + half * self->page,
+			    (self->pages - half) * self->page));
+	EXPECT_STAMPS(map, 0, half);
+	grown = mremap(map, half * self->page, SIZE, MREMAP_MAYMOVE);
+	/* VM_MIXEDMAP grows in place on old kernels only. */
+	if (variant->create.strategy != FAULTMAP_STRATEGY_EAGER_PAGE)
+		ASSERT_EQ(can_grow(variant), grown != MAP_FAILED);
+	if (grown == MAP_FAILED)
+		return;
+	EXPECT_STAMPS(grown, 0, self->pages);
+}
+
+TEST_F(huge, buffer_shrinks_inside_a_block)
+{
+	struct faultmap_resize resize = { .bytes = HUGE_SIZE + 100 * self->page };
+	char *map = map_all(self), zero[self->page];
+	size_t left = resize.bytes / self->page, i;
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, self->pages);
+	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_RESIZE, &resize));
+	EXPECT_STAMPS(map, 0, left);
+	for (i = left; i < self->pages; i += 50)
+		EXPECT_EQ(SIGBUS, fm_read_at(map + i * self->page));
+	EXPECT_STAMPS(map, 0, left);
+
+	resize.bytes = SIZE;
+	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_RESIZE, &resize));
+	munmap(map, SIZE);
+	map = map_all(self);
+	ASSERT_NE(MAP_FAILED, map);
+	memset(zero, 0, sizeof(zero));
+	EXPECT_STAMPS(map, 0, left);
+	for (i = left; i < self->pages; i += 50)
+		EXPECT_EQ(0, memcmp(map + i * self->page, zero, self->page));
+}
+
+/* What somebody holds outlives the buffer, whatever folio it is of. */
+TEST_F(huge, pinned_page_outlives_the_buffer)
+{
+	char *map = map_all(self), page[self->page];
+	struct iovec iov = { map + 600 * self->page, self->page };
+	int pipes[2];
+
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, pipe(pipes));
+	if (vmsplice(pipes[1], &iov, 1, 0) < 0) {
+		EXPECT_TRUE(by_frame(variant) || variant->create.flags);
+		return;
+	}
+	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_REVOKE));
+	EXPECT_EQ(SIGBUS, fm_read_at(iov.iov_base));
+	munmap(map, SIZE);
+	close(self->fd);
+	self->fd = -1;
+	ASSERT_EQ(self->page, read(pipes[0], page, self->page));
+	EXPECT_EQ(600, fm_page_at(page));
+}
+
+TEST_F(huge, child_sees_and_parent_keeps)
+{
+	char *map = map_all(self);
+	int status;
+	pid_t pid;
+
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, self->pages);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(fm_page_at(map + 77 * self->page) != 77 ||
+		      fm_page_at(map + 1500 * self->page) != 1500 ||
+		      munmap(map + 1000 * self->page, self->page) != 0);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_STAMPS(map, 0, self->pages);
+}
+
+/* Dropped by MADV_DONTNEED, a folio's pages come back, and are given back in the end. */
+TEST_F(huge, dropped_and_brought_back)
+{
+	char *map = map_all(self);
+
+	ASSERT_NE(MAP_FAILED, map);
+	if (madvise(map, SIZE, MADV_HUGEPAGE))
+		EXPECT_EQ(EINVAL, errno);
+	EXPECT_STAMPS(map, 0, self->pages);
+	if (madvise(map, SIZE, MADV_DONTNEED)) {
+		EXPECT_EQ(EINVAL, errno);
+		EXPECT_TRUE(by_frame(variant) || variant->create.flags);
+	}
+	EXPECT_STAMPS(map, 0, self->pages);
+	ASSERT_EQ(0, munmap(map + self->page, self->page));
+	EXPECT_STAMPS(map, 0, 1);
+}
+
+TEST_F(huge, private_copies)
+{
+	char *map = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+			 self->fd, 0);
+	size_t at = 555 * self->page;
+
+	if (by_frame(variant) || variant->create.flags) {
+		EXPECT_EQ(MAP_FAILED, map);
+		return;
+	}
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, self->pages);
+	map[at] ^= 0xff;
+	EXPECT_EQ(-1, fm_page_at(map + at));
+	EXPECT_STAMPS(map + at + self->page, 556, 100);
+	munmap(map, SIZE);
+	map = map_all(self);
+	EXPECT_STAMPS(map, 0, self->pages);
+}
+
+TEST_HARNESS_MAIN
