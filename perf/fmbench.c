@@ -12,63 +12,10 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 
-#include "fmbench.h"
-
-#define MAPPING_ALIGN		(1024UL << 20)
-
-static long minor_faults(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return usage.ru_minflt;
-}
-
-/*
- * An address whose page tables, two levels of them, serve nothing else. Where
- * the mapping falls across them, and so how many a run allocates, would
- * otherwise change with address space randomisation.
- */
-static char *find_address(size_t bytes)
-{
-	size_t room = (bytes + 2 * MAPPING_ALIGN - 1) & ~(MAPPING_ALIGN - 1);
-	uintptr_t start;
-
-	start = (uintptr_t)mmap(NULL, room, PROT_NONE,
-				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if ((void *)start == MAP_FAILED)
-		exit_err("no address range of %zu bytes: %s: give a smaller --size",
-			 room, strerror(errno));
-	munmap((void *)start, room);
-	return (char *)((start + MAPPING_ALIGN - 1) & ~(MAPPING_ALIGN - 1));
-}
-
-static void map(const struct source *source, const struct config *config,
-		char *addr)
-{
-	int flags = MAP_FIXED_NOREPLACE;
-	char *got;
-
-	flags |= source->fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
-	got = mmap(addr, config->bytes, PROT_READ | PROT_WRITE, flags,
-		   source->fd, 0);
-	if (got == MAP_FAILED)
-		exit_err("%s: mmap: %s", source->name, strerror(errno));
-	if (got != addr)
-		exit_err("%s: mmap chose another address than the free one it was given",
-			 source->name);
-	/*
-	 * Page by page, as all the others are mapped: whether anonymous memory
-	 * gets huge pages, zeroed whole at one touch, is the machine's setting.
-	 */
-	if (source->fd < 0)
-		madvise(addr, config->bytes, MADV_NOHUGEPAGE);
-}
+#include "cells.h"
 
 static struct run run_once(const struct source *source,
 			   const struct config *config, char *addr,
@@ -78,14 +25,14 @@ static struct run run_once(const struct source *source,
 	long faults;
 
 	start = fm_now_ns();
-	map(source, config, addr);
+	fm_map(source, config->bytes, addr);
 	mapped = fm_now_ns();
 
-	faults = minor_faults();
+	faults = fm_minor_faults();
 	touching = fm_now_ns();
 	fm_touch(addr, plan, config->access);
 	done = fm_now_ns();
-	faults = minor_faults() - faults;
+	faults = fm_minor_faults() - faults;
 
 	end = fm_now_ns();
 	munmap(addr, config->bytes);
@@ -183,7 +130,7 @@ static void print_run(const struct source *source, const struct config *config,
 static void measure_source(struct source *source, const struct config *config,
 			   struct plan *plan)
 {
-	char *addr = find_address(config->bytes);
+	char *addr = fm_find_address(config->bytes);
 	struct run run;
 	unsigned int i;
 
@@ -197,16 +144,34 @@ static void measure_source(struct source *source, const struct config *config,
 	}
 }
 
-/*
- * A fault on memory of our own would be counted among the others. Without the
- * right to lock it, the warm-up runs touch what the measured ones need.
- */
-static void fault_in_ourselves(void)
+static void run_sources(const struct config *config, char **what, int n)
 {
-	fm_now_ns();
-	if (mlockall(MCL_CURRENT))
-		print_info("cannot lock memory (%s): a fault of fmbench itself may be counted",
-			   strerror(errno));
+	struct source *sources = fm_open_sources(what, n, config);
+	struct plan plan;
+	int i;
+
+	fm_alloc_plan(&plan, config->bytes / fm_page_size());
+	if (config->control)
+		fm_open_perf(config->control);
+	fm_lock_ourselves();
+	if (config->settle)
+		fm_settle(config->tolerance_ppm);
+	if (config->header)
+		print_columns();
+	for (i = 0; i < n; i++) {
+		measure_source(&sources[i], config, &plan);
+		fm_close_source(&sources[i]);
+	}
+	fm_free_plan(&plan);
+	free(sources);
+}
+
+static void run_plan(const struct config *config)
+{
+	fm_lock_ourselves();
+	if (config->settle)
+		fm_settle(config->tolerance_ppm);
+	fm_run_plan(config->plan);
 }
 
 int main(int argc, char **argv)
@@ -222,26 +187,11 @@ int main(int argc, char **argv)
 		.settle = true,
 		.header = true,
 	};
-	struct source *sources;
-	struct plan plan;
-	int i, n;
 
 	fm_parse_options(&config, argc, argv);
-	n = argc - optind;
-	sources = fm_open_sources(argv + optind, n, &config);
-	fm_alloc_plan(&plan, config.bytes / fm_page_size());
-	if (config.control)
-		fm_open_perf(config.control);
-	fault_in_ourselves();
-	if (config.settle)
-		fm_settle(config.tolerance_ppm);
-	if (config.header)
-		print_columns();
-	for (i = 0; i < n; i++) {
-		measure_source(&sources[i], &config, &plan);
-		fm_close_source(&sources[i]);
-	}
-	fm_free_plan(&plan);
-	free(sources);
+	if (config.plan)
+		run_plan(&config);
+	else
+		run_sources(&config, argv + optind, argc - optind);
 	return 0;
 }

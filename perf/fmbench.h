@@ -19,6 +19,7 @@
 #include "faultmap_uapi.h"
 
 #define MAX_SHARES		32
+#define FM_BLOCK_BYTES		(2UL << 20)
 #define LEAST_RUNS		3
 #define NSEC_PER_SEC		1000000000ULL
 
@@ -41,6 +42,7 @@ enum access { READ, WRITE };
  * @scatter: nodes get their memory in blocks that do not touch
  * @header: print the line of column names
  * @verbose: tell on stderr which memory is being measured
+ * @plan: the file that says what to measure instead, or NULL
  * @control: "CTL,ACK", the fifos of perf stat --control, or NULL
  */
 struct config {
@@ -57,6 +59,7 @@ struct config {
 	bool scatter;
 	bool header;
 	bool verbose;
+	const char *plan;
 	const char *control;
 };
 
@@ -67,7 +70,8 @@ struct config {
  * @strategy: how it gets into a page table
  * @extents: its physically contiguous pieces; empty if nobody tells
  * @fd: its descriptor, -1 for anonymous memory
- * @driver: it is a faultmap node
+ * @driver: it is the buffer of a faultmap node or of FAULTMAP_CREATE
+ * @populate: mapping it fills the page tables
  */
 struct source {
 	char name[64];
@@ -76,6 +80,7 @@ struct source {
 	char extents[24];
 	int fd;
 	bool driver;
+	bool populate;
 };
 
 /**
@@ -135,6 +140,8 @@ const char *fm_order_name(enum order order);
 const char *fm_access_name(enum access access);
 
 /* source.c */
+void fm_allocate_node(const struct source *source);
+void fm_allocate_apart(const struct source *source, __u64 bytes);
 struct source *fm_open_sources(char **what, int n, const struct config *config);
 void fm_close_source(const struct source *source);
 struct faultmap_stats fm_node_stats(const struct source *source);
@@ -145,6 +152,13 @@ void fm_alloc_plan(struct plan *plan, size_t pages);
 void fm_free_plan(struct plan *plan);
 void fm_choose_pages(struct plan *plan, double share, enum order order);
 void fm_touch(char *addr, const struct plan *plan, enum access access);
+
+/* mapping.c */
+char *fm_find_address(size_t bytes);
+char *fm_common_address(void);
+void fm_map(const struct source *source, size_t bytes, char *addr);
+long fm_minor_faults(void);
+void fm_lock_ourselves(void);
 
 /* settle.c */
 void fm_settle(unsigned int tolerance_ppm);

@@ -49,6 +49,7 @@ const char *fm_access_name(enum access access)
 static void print_usage(FILE *out)
 {
 	fputs("usage: fmbench [OPTION]... MEMORY...\n"
+	      "       fmbench [--settle=PPM] --plan=FILE\n"
 	      "Maps each MEMORY, touches a share of its pages and unmaps it; prints CSV with\n"
 	      "the faults, and the time of each phase in nanoseconds of CLOCK_MONOTONIC.\n"
 	      "MEMORY is the path of a faultmap node, memfd or anon.  Nodes and memfd have\n"
@@ -70,6 +71,8 @@ static void print_usage(FILE *out)
 	      "  -x, --scatter          let nodes that have no memory yet get it in blocks of\n"
 	      "                         2 MiB that do not touch, as after long use; else it is\n"
 	      "                         for each boot to say how scattered it is\n"
+	      "  -p, --plan=FILE        measure the cells that perf/bench.plan, or another such\n"
+	      "                         FILE, names; needs the driver unless it says otherwise\n"
 	      "  -n, --no-header        no line with the names of the columns\n"
 	      "  -v, --verbose          tell on stderr what is being measured\n"
 	      "  -h, --help             this text\n", out);
@@ -186,6 +189,7 @@ static const struct option options[] = {
 	{ "settle",	required_argument, NULL, 't' },
 	{ "control",	required_argument, NULL, 'c' },
 	{ "scatter",	no_argument,	   NULL, 'x' },
+	{ "plan",	required_argument, NULL, 'p' },
 	{ "no-header",	no_argument,	   NULL, 'n' },
 	{ "verbose",	no_argument,	   NULL, 'v' },
 	{ "help",	no_argument,	   NULL, 'h' },
@@ -226,6 +230,9 @@ static void parse_option(struct config *config, int option, const char *arg)
 	case 'x':
 		config->scatter = true;
 		break;
+	case 'p':
+		config->plan = arg;
+		break;
 	case 'n':
 		config->header = false;
 		break;
@@ -247,16 +254,16 @@ static void parse_option(struct config *config, int option, const char *arg)
  * @argc: as main() got it
  * @argv: likewise
  *
- * Leaves optind at the first MEMORY. There is one at least.
+ * Leaves optind at the first MEMORY. There is one at least, or a plan.
  */
 void fm_parse_options(struct config *config, int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt_long(argc, argv, "S:s:o:a:w:r:b:t:c:xnvh",
+	while ((option = getopt_long(argc, argv, "S:s:o:a:w:r:b:t:c:xp:nvh",
 				     options, NULL)) != -1)
 		parse_option(config, option, optarg);
-	if (optind == argc) {
+	if (optind == argc && !config->plan) {
 		print_info("give a MEMORY: the path of a faultmap node, memfd or anon");
 		print_usage(stderr);
 		exit(2);

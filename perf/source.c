@@ -13,7 +13,6 @@
 #include "fmbench.h"
 
 #define BLOCK_ORDER		9
-#define BLOCK_BYTES		(2UL << 20)
 #define HELD_PAGES_BYTES	(32UL << 20)
 
 static void describe(struct source *source, const char *memory,
@@ -114,8 +113,13 @@ static void populate_memfd(const struct source *source,
 			 config->bytes, strerror(ret));
 }
 
-/* A driver allocates its whole buffer when a byte of it is read. */
-static void allocate_node(const struct source *source)
+/**
+ * fm_allocate_node() - let a driver's buffer have its memory; exits if not
+ * @source: the buffer
+ *
+ * All of it is allocated when a byte is read.
+ */
+void fm_allocate_node(const struct source *source)
 {
 	char byte;
 
@@ -148,28 +152,32 @@ static int hold_memory(int control, __u64 bytes, unsigned int order)
 	return fd;
 }
 
-/*
+/**
+ * fm_allocate_apart() - let a buffer have its memory in blocks that do not touch
+ * @source: the buffer, without memory as yet
+ * @bytes: its size, in the end
+ *
  * How a fresh machine lays out a buffer is chance: in one extent, or in two,
  * which costs an eager mapping twice as much and more. So the buffer grows block
  * by block, with the next free block in other hands each time. The single pages
  * that were freed last are held, too: they would scatter it as chance will.
  */
-static void allocate_scattered(const struct source *source, __u64 bytes)
+void fm_allocate_apart(const struct source *source, __u64 bytes)
 {
 	int control = open("/dev/faultmap/control", O_RDWR | O_CLOEXEC);
-	size_t blocks = (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES, i;
+	size_t blocks = (bytes + FM_BLOCK_BYTES - 1) / FM_BLOCK_BYTES, i;
 	int *held = calloc(blocks, sizeof(*held)), pages;
 
 	if (control < 0 || !held)
 		exit_err("--scatter: /dev/faultmap/control: %s", strerror(errno));
 	pages = hold_memory(control, HELD_PAGES_BYTES, 0);
 	for (i = 0; i < blocks - 1; i++) {
-		resize_node(source, (i + 1) * BLOCK_BYTES);
-		allocate_node(source);
-		held[i] = hold_memory(control, BLOCK_BYTES, BLOCK_ORDER);
+		resize_node(source, (i + 1) * FM_BLOCK_BYTES);
+		fm_allocate_node(source);
+		held[i] = hold_memory(control, FM_BLOCK_BYTES, BLOCK_ORDER);
 	}
 	resize_node(source, bytes);
-	allocate_node(source);
+	fm_allocate_node(source);
 	for (i = 0; i < blocks - 1; i++)
 		close(held[i]);
 	close(pages);
@@ -182,9 +190,9 @@ static void populate_node(struct source *source, bool scatter)
 	struct faultmap_info info = node_info(source->name, source->fd);
 
 	if (scatter && !(info.flags & FAULTMAP_INFO_ALLOCATED))
-		allocate_scattered(source, info.bytes);
+		fm_allocate_apart(source, info.bytes);
 	else
-		allocate_node(source);
+		fm_allocate_node(source);
 	info = node_info(source->name, source->fd);
 	snprintf(source->extents, sizeof(source->extents), "%llu", info.extents);
 }

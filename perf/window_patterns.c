@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "window_sim.h"
+#include "patterns.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define CLUSTER		32

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "patterns.h"
 #include "window.h"
 
 /**
@@ -33,49 +34,6 @@ struct fm_costs {
 	double eager;
 	double remap;
 };
-
-/**
- * struct fm_walk - one draw of a pattern
- * @pages: of the mapping
- * @touch: the pages touched, each once, in order; has room for all
- * @n: how many
- * @seed: for what is random
- * @arg: of the pattern
- */
-struct fm_walk {
-	size_t pages;
-	size_t *touch;
-	size_t n;
-	uint64_t seed;
-	size_t arg;
-};
-
-/* What a hint of madvise(2) would say of a pattern, if anything. */
-enum fm_nature { FM_NO_HINT_FITS, FM_ALONG, FM_APART };
-
-/**
- * struct fm_pattern - an order in which pages are touched
- * @name: for the tables
- * @family: patterns of one family count as one in a mean
- * @nature: which hint is right for it
- * @draw: fills in walk->touch; returns how many, 0 if they do not fit
- * @arg: for @draw
- */
-struct fm_pattern {
-	const char *name;
-	unsigned int family;
-	enum fm_nature nature;
-	size_t (*draw)(struct fm_walk *walk, size_t n);
-	size_t arg;
-};
-
-extern const struct fm_pattern fm_patterns[];
-extern const size_t fm_nr_patterns;
-/* The first so many are what the policy was made for; the rest are surprises. */
-extern const size_t fm_nr_known_patterns;
-
-#define FM_SHARES	6
-extern const double fm_shares[FM_SHARES];
 
 enum fm_mode { FM_COLD, FM_RIGHT_HINT, FM_WRONG_HINT, FM_REPEATED, FM_NR_MODES };
 
@@ -156,8 +114,6 @@ struct fm_summary {
 	double share;
 };
 
-bool fm_draw(struct fm_walk *walk, const struct fm_pattern *pattern,
-	     double share, uint64_t seed, bool exact);
 struct fm_oracle fm_ask_oracle(const struct fm_walk *walk,
 			       const struct fm_costs *costs);
 struct fm_replay fm_replay(const struct fm_walk *walk, const struct fm_sim *sim,

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Private buffers of the driver, laid out as a plan says.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "cells.h"
+
+#define HUGE_ORDER	9
+
+static const struct {
+	const char *name;
+	enum faultmap_strategy_id id;
+	__u32 flags;
+} strategies[] = {
+	{ "eager",	FAULTMAP_STRATEGY_EAGER, 0 },
+	{ "eager-page",	FAULTMAP_STRATEGY_EAGER_PAGE, 0 },
+	{ "batched",	FAULTMAP_STRATEGY_EAGER, FAULTMAP_CREATE_BATCHED },
+	{ "lazy",	FAULTMAP_STRATEGY_LAZY, 0 },
+	{ "lazy-pfn",	FAULTMAP_STRATEGY_LAZY_PFN, 0 },
+};
+
+/* "lazy-pfn/16"; without a number the window is the driver's to choose. */
+static bool describe(struct faultmap_create *create, const char *strategy)
+{
+	size_t i, len = strcspn(strategy, "/");
+	const char *window = strategy + len;
+
+	for (i = 0; i < sizeof(strategies) / sizeof(*strategies); i++) {
+		if (strlen(strategies[i].name) != len ||
+		    strncmp(strategies[i].name, strategy, len))
+			continue;
+		create->strategy = strategies[i].id;
+		create->flags = strategies[i].flags;
+		if (*window && strcmp(window, "/auto"))
+			create->window = strtoul(window + 1, NULL, 10);
+		return true;
+	}
+	return false;
+}
+
+static int create_buffer(const struct faultmap_create *create)
+{
+	static int control = -1;
+
+	if (control < 0)
+		control = open("/dev/faultmap/control", O_RDWR | O_CLOEXEC);
+	if (control < 0)
+		exit_err("/dev/faultmap/control: %s: load the module",
+			 strerror(errno));
+	return ioctl(control, FAULTMAP_CREATE, create);
+}
+
+/* So luck has no part in it. */
+static void check_layout(struct source *source, const struct subject *subject)
+{
+	size_t pages = subject->bytes / fm_page_size(), extents;
+	struct faultmap_info info;
+	bool good;
+
+	if (ioctl(source->fd, FAULTMAP_INFO, &info))
+		exit_err("%s: FAULTMAP_INFO: %s", source->name, strerror(errno));
+	extents = info.extents;
+	good = subject->layout == SCATTERED ? extents >= pages - pages / 100 :
+	       extents <= (pages + 511) / 512;
+	if (!good)
+		exit_err("%s: memory came in %zu pieces of %zu pages: give the machine more memory",
+			 source->name, extents, pages);
+	snprintf(source->extents, sizeof(source->extents), "%zu", extents);
+}
+
+/**
+ * fm_make_source() - make the memory of a subject
+ * @source: filled in
+ * @subject: of a strategy "eager", "eager-page", "batched", "lazy" or
+ *	"lazy-pfn", with the window behind a slash, or a reference's
+ *
+ * Exits if something is wrong. For scattered memory, fm_scatter() came before.
+ *
+ * Return: false if this kernel or this module has no such thing
+ */
+bool fm_make_source(struct source *source, const struct subject *subject)
+{
+	struct faultmap_create create = {
+		.bytes = subject->bytes,
+		.memory = FAULTMAP_MEMORY_PAGES,
+		.order = subject->layout == SCATTERED ? 0 : HUGE_ORDER,
+	};
+
+	*source = (struct source) { .fd = -1 };
+	snprintf(source->name, sizeof(source->name), "%s", subject->strategy);
+	if (subject->layout == OWN)
+		return fm_make_reference(source, subject);
+	if (!describe(&create, subject->strategy))
+		exit_err("plan: no strategy %s", subject->strategy);
+	source->driver = true;
+	if (subject->layout == CONTIGUOUS && create.bytes > FM_BLOCK_BYTES)
+		create.bytes = FM_BLOCK_BYTES;
+	source->fd = create_buffer(&create);
+	if (source->fd < 0 && errno == EINVAL)
+		return false;
+	if (source->fd < 0)
+		exit_err("%s: FAULTMAP_CREATE: %s", source->name, strerror(errno));
+	if (subject->layout == CONTIGUOUS)
+		fm_allocate_apart(source, subject->bytes);
+	else
+		fm_allocate_node(source);
+	check_layout(source, subject);
+	return true;
+}

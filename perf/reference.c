@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the kernel itself maps: the same program measures it for comparison. All
+ * but anonymous memory have their pages before the measurement.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/udmabuf.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "cells.h"
+
+#ifndef BPF_F_MMAPABLE
+#define BPF_F_MMAPABLE		(1U << 10)
+#endif
+/* Newer than the headers of the oldest kernel. */
+#define MAP_TYPE_ARENA		33
+
+static int make_memfd(size_t bytes, unsigned int flags)
+{
+	int fd = memfd_create("fmbench", MFD_CLOEXEC | flags);
+	int ret;
+
+	if (fd < 0)
+		exit_err("memfd: %s", strerror(errno));
+	ret = ftruncate(fd, bytes) ? errno : posix_fallocate(fd, 0, bytes);
+	if (ret)
+		exit_err("memfd: no %zu bytes: %s", bytes, strerror(ret));
+	return fd;
+}
+
+static int make_udmabuf(size_t bytes)
+{
+	int device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
+	struct udmabuf_create create = {
+		.flags = UDMABUF_FLAGS_CLOEXEC,
+		.size = bytes,
+	};
+	int fd;
+
+	if (device < 0)
+		return -1;
+	create.memfd = make_memfd(bytes, MFD_ALLOW_SEALING);
+	if (fcntl(create.memfd, F_ADD_SEALS, F_SEAL_SHRINK))
+		exit_err("memfd: F_SEAL_SHRINK: %s", strerror(errno));
+	fd = ioctl(device, UDMABUF_CREATE, &create);
+	close(create.memfd);
+	close(device);
+	return fd;
+}
+
+static int make_bpf_map(__u32 type, __u32 key_size, __u32 value_size,
+			size_t bytes)
+{
+	union bpf_attr attr = {
+		.map_type = type,
+		.key_size = key_size,
+		.value_size = value_size,
+		.max_entries = bytes / fm_page_size(),
+		.map_flags = BPF_F_MMAPABLE,
+	};
+
+	return syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr));
+}
+
+/* An arena gets its pages from its first mapping, and keeps them. */
+static void populate_arena(struct source *source, size_t bytes)
+{
+	char *addr = fm_common_address();
+	size_t i;
+
+	fm_map(source, bytes, addr);
+	for (i = 0; i < bytes; i += fm_page_size())
+		__atomic_store_n(addr + i, 0, __ATOMIC_RELAXED);
+	munmap(addr, bytes);
+}
+
+/**
+ * fm_make_reference() - make what the kernel maps without the driver
+ * @source: filled in but for its name
+ * @subject: of a strategy "anon", "memfd", "anon-populate", "memfd-populate",
+ *	"udmabuf", "bpf-array" or "bpf-arena"
+ *
+ * Exits if it is none of these.
+ *
+ * Return: false if this kernel has none
+ */
+bool fm_make_reference(struct source *source, const struct subject *subject)
+{
+	const char *what = subject->strategy;
+	size_t bytes = subject->bytes;
+
+	source->populate = !!strstr(what, "-populate");
+	if (!strncmp(what, "anon", 4))
+		return true;
+	if (!strncmp(what, "memfd", 5))
+		source->fd = make_memfd(bytes, 0);
+	else if (!strcmp(what, "udmabuf"))
+		source->fd = make_udmabuf(bytes);
+	else if (!strcmp(what, "bpf-array"))
+		source->fd = make_bpf_map(BPF_MAP_TYPE_ARRAY, sizeof(__u32),
+					  fm_page_size(), bytes);
+	else if (!strcmp(what, "bpf-arena"))
+		source->fd = make_bpf_map(MAP_TYPE_ARENA, 0, 0, bytes);
+	else
+		exit_err("no strategy %s", what);
+	if (source->fd >= 0 && !strcmp(what, "bpf-arena"))
+		populate_arena(source, bytes);
+	return source->fd >= 0;
+}
