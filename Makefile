@@ -24,6 +24,8 @@ help:
 	@echo '  make compare            eager against lazy, measured on a stock kernel'
 	@echo '  make test               the selftests on the default kernel, $(KERNEL)'
 	@echo '  make test-all           the selftests on every kernel, $(kernels), and of the runner'
+	@echo '  make bench              every way of mapping, pattern and share: ten minutes, one page'
+	@echo '  make regress            a few cells against their recorded costs'
 	@echo '  make vm RUN='\''COMMAND'\''    one command in a guest with the module loaded'
 	@echo '  make vm                 a shell there'
 	@echo '  make test-windows       the selftests with other windows for lazy-pfn'
@@ -67,6 +69,12 @@ winsim:
 	@$(MAKE) -s -C perf winsim
 	@perf/winsim
 
+bench:
+	@perf/bench
+
+regress:
+	@perf/regress
+
 lint:
 	@selftests/lint
 
@@ -90,4 +98,4 @@ clean:
 clean-cache:
 	@$(vm) clean
 
-.PHONY: module help vm test test-all test-runner compare winsim lint load unload check clean clean-cache
+.PHONY: module help vm test test-all test-runner compare bench regress winsim lint load unload check clean clean-cache

@@ -97,6 +97,8 @@ bool fm_make_source(struct source *source, const struct subject *subject)
 	if (!describe(&create, subject->strategy))
 		exit_err("plan: no strategy %s", subject->strategy);
 	source->driver = true;
+	source->learns = create.strategy == FAULTMAP_STRATEGY_LAZY_PFN &&
+			 !create.window;
 	if (subject->layout == CONTIGUOUS && create.bytes > FM_BLOCK_BYTES)
 		create.bytes = FM_BLOCK_BYTES;
 	source->fd = create_buffer(&create);

@@ -12,7 +12,6 @@
 #include "cells.h"
 
 #define LEAST_CELL_RUNS	2
-#define MOST_RUNS	6
 /* Two runs are as good as the same if they differ by less. */
 #define SAME_PER_MILLE	3
 
@@ -134,8 +133,8 @@ static struct cost run_once(const struct source *source,
 }
 
 /*
- * A buffer that nobody mapped before, in the memory of the one before it. Making
- * it has warmed up everything else.
+ * A buffer that nobody has mapped, and of which nothing was learned, in the
+ * memory of the one before it. Making it has warmed up everything else.
  */
 static void renew(struct source *source, const struct subject *subject)
 {
@@ -154,15 +153,17 @@ static bool agree(__u64 a, __u64 b)
 static struct cost cheapest_run(struct source *source,
 				const struct subject *subject,
 				const struct cell *cell, const struct plan *plan,
-				char *addr)
+				char *addr, unsigned int most)
 {
 	struct cost best = { }, cost;
 	unsigned int i;
 	bool same;
 
+	if (cell->history == REPEATED && source->learns)
+		renew(source, subject);
 	if (cell->history == REPEATED)
 		run_once(source, subject, cell, plan, addr);
-	for (i = 0; i < MOST_RUNS; i++) {
+	for (i = 0; i < most; i++) {
 		if (cell->history == FIRST)
 			renew(source, subject);
 		cost = run_once(source, subject, cell, plan, addr);
@@ -172,7 +173,7 @@ static struct cost cheapest_run(struct source *source,
 		if (i + 1 >= LEAST_CELL_RUNS && same)
 			break;
 	}
-	best.runs = i < MOST_RUNS ? i + 1 : MOST_RUNS;
+	best.runs = i < most ? i + 1 : most;
 	return best;
 }
 
@@ -243,17 +244,19 @@ static void find_percentiles(struct source *source,
  * @subject: what it is
  * @cell: what is done with it
  * @plan: the pages to touch
+ * @repeats: most runs to try; two that agree are enough
  *
  * Return: the cheapest run; interrupts and other threads only ever add to it
  */
 struct cost fm_measure_cell(struct source *source,
 			    const struct subject *subject,
-			    const struct cell *cell, struct plan *plan)
+			    const struct cell *cell, struct plan *plan,
+			    unsigned int repeats)
 {
 	char *addr = fm_common_address();
 	struct cost cost;
 
-	cost = cheapest_run(source, subject, cell, plan, addr);
+	cost = cheapest_run(source, subject, cell, plan, addr, repeats);
 	find_percentiles(source, subject, cell, plan, addr, &cost);
 	return cost;
 }

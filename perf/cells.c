@@ -73,7 +73,7 @@ static bool draw(struct plan *plan, const struct cell *cell)
 }
 
 static void measure_subject(const struct group *group,
-			    const struct subject *subject)
+			    const struct subject *subject, unsigned int repeats)
 {
 	size_t n = fm_cells_of_subject(group), i;
 	struct source source;
@@ -91,7 +91,7 @@ static void measure_subject(const struct group *group,
 		cell = fm_nth_cell(group, i);
 		if (!draw(&plan, &cell))
 			continue;
-		cost = fm_measure_cell(&source, subject, &cell, &plan);
+		cost = fm_measure_cell(&source, subject, &cell, &plan, repeats);
 		print_cost(&source, subject, &cell, plan.touched, &cost);
 	}
 	fm_free_plan(&plan);
@@ -99,6 +99,7 @@ static void measure_subject(const struct group *group,
 }
 
 static void measure_place(const struct group *group, struct subject *subject,
+			  const struct config *config,
 			  struct progress *progress)
 {
 	size_t pages = subject->bytes / fm_page_size(), i;
@@ -106,14 +107,16 @@ static void measure_place(const struct group *group, struct subject *subject,
 	fm_scatter(subject->layout == SCATTERED ? pages : 0);
 	for (i = 0; i < group->axes[STRATEGY].n; i++) {
 		subject->strategy = group->axes[STRATEGY].value[i];
-		measure_subject(group, subject);
+		measure_subject(group, subject, config->repeats);
 		tell_progress(progress, fm_cells_of_subject(group),
 			      subject->strategy);
 	}
 	fm_scatter(0);
 }
 
-static void measure_group(const struct group *group, struct progress *progress)
+static void measure_group(const struct group *group,
+			  const struct config *config,
+			  struct progress *progress)
 {
 	struct subject subject;
 	size_t i, j;
@@ -122,28 +125,28 @@ static void measure_group(const struct group *group, struct progress *progress)
 		for (j = 0; j < group->axes[SIZE].n; j++) {
 			subject.layout = fm_nth_layout(group, i);
 			subject.bytes = fm_nth_bytes(group, j);
-			measure_place(group, &subject, progress);
+			measure_place(group, &subject, config, progress);
 		}
 	}
 }
 
 /**
  * fm_run_plan() - measure all the cells of a plan, and print them
- * @path: its file
+ * @config: names its file, and how often to repeat
  *
  * Exits if something is wrong.
  */
-void fm_run_plan(const char *path)
+void fm_run_plan(const struct config *config)
 {
 	struct group *groups[FM_MAX_GROUPS];
-	size_t n = fm_read_plan(path, groups), i;
+	size_t n = fm_read_plan(config->plan, groups), i;
 	struct progress progress = { };
 
 	for (i = 0; i < n; i++)
 		progress.all += cells_of_group(groups[i]);
 	print_columns();
 	for (i = 0; i < n; i++) {
-		measure_group(groups[i], &progress);
+		measure_group(groups[i], config, &progress);
 		free(groups[i]);
 	}
 }

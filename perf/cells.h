@@ -114,7 +114,8 @@ bool fm_make_reference(struct source *source, const struct subject *subject);
 /* cell.c */
 struct cost fm_measure_cell(struct source *source,
 			    const struct subject *subject,
-			    const struct cell *cell, struct plan *plan);
+			    const struct cell *cell, struct plan *plan,
+			    unsigned int repeats);
 
 /* group.c */
 size_t fm_read_plan(const char *path, struct group **groups);
@@ -126,6 +127,6 @@ void fm_print_cell(const struct cell *cell, size_t touched);
 const char *fm_layout_name(enum layout layout);
 
 /* cells.c */
-void fm_run_plan(const char *path);
+void fm_run_plan(const struct config *config);
 
 #endif

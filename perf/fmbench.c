@@ -171,7 +171,7 @@ static void run_plan(const struct config *config)
 	fm_lock_ourselves();
 	if (config->settle)
 		fm_settle(config->tolerance_ppm);
-	fm_run_plan(config->plan);
+	fm_run_plan(config);
 }
 
 int main(int argc, char **argv)

@@ -72,6 +72,7 @@ struct config {
  * @fd: its descriptor, -1 for anonymous memory
  * @driver: it is the buffer of a faultmap node or of FAULTMAP_CREATE
  * @populate: mapping it fills the page tables
+ * @learns: what a fault maps depends on those before it
  */
 struct source {
 	char name[64];
@@ -81,6 +82,7 @@ struct source {
 	int fd;
 	bool driver;
 	bool populate;
+	bool learns;
 };
 
 /**

@@ -49,7 +49,7 @@ const char *fm_access_name(enum access access)
 static void print_usage(FILE *out)
 {
 	fputs("usage: fmbench [OPTION]... MEMORY...\n"
-	      "       fmbench [--settle=PPM] --plan=FILE\n"
+	      "       fmbench [--settle=PPM] [--repeats=N] --plan=FILE\n"
 	      "Maps each MEMORY, touches a share of its pages and unmaps it; prints CSV with\n"
 	      "the faults, and the time of each phase in nanoseconds of CLOCK_MONOTONIC.\n"
 	      "MEMORY is the path of a faultmap node, memfd or anon.  Nodes and memfd have\n"

@@ -18,7 +18,7 @@
 /* Single pages that were free before would come first. */
 #define STRAY_PAGES	8192
 /* Some go to others, and to what describes the buffer. */
-#define SPARE(pages)	((pages) / 8 + 1024)
+#define SPARE(pages)	((pages) / 16 + 1024)
 
 struct pages {
 	int (*pipes)[2];

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0
+# awk -v what=lost|full|axes -f html.awk scores.csv: tables of the report.
+
+BEGIN {
+	FS = ","
+	list = "batched eager eager-page lazy-pfn/1 lazy-pfn/16 lazy-pfn/512 lazy-pfn/auto lazy memfd"
+	columns = split(list, wanted, " ")
+}
+
+function at(name) { return $column[name] }
+
+FNR == 1 {
+	for (i = 1; i <= NF; i++)
+		column[$i] = i
+	next
+}
+
+{ base = at("bytes") == 67108864 && at("access") == "write" && at("threads") == 1 && at("layout") != "contiguous" }
+
+what == "lost" && at("part") == "cold" {
+	cells++
+	lost_eager[cells] = at("total") > at("kernel_eager")
+	if (at("ratio") > 1) {
+		n++
+		ratio[n] = at("ratio")
+		row[n] = sprintf("<tr><td>%s</td><td>%s %%</td><td>%.3f</td><td>%.3f</td><td>%.2f</td><td>%.2f</td></tr>",
+			at("pattern"), at("share"), at("total") / 1e6, at("oracle") / 1e6, at("ratio"),
+			at("kernel_eager") ? at("total") / at("kernel_eager") : 0)
+	}
+}
+
+what == "full" && base && at("hint") == "none" {
+	if (at("strategy") == "lazy-pfn/auto" && at("history") != "first")
+		next
+	k = at("pattern") FS at("share")
+	if (!(k in seen)) {
+		seen[k] = 1
+		keys[++n] = k
+	}
+	total[k, at("strategy")] = at("total")
+	if (at("oracle") != "")
+		oracle[k] = at("oracle")
+}
+
+what == "axes" {
+	n++
+	name = at("strategy")
+	row[n] = sprintf("<tr><td>%s</td><td class=\"t\">%s</td><td>%d</td><td class=\"t\">%s</td><td>%s</td><td>%s</td><td class=\"t\">%s</td><td class=\"t\">%s</td><td>%s</td>",
+		name, at("layout"), at("bytes") / 1048576, at("pattern"), at("share"), at("access"), at("hint"), at("history"), at("threads")) \
+		sprintf("<td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%s</td><td>%s</td></tr>",
+		at("faults"), at("table_kib"), at("mmap"), at("touch"), at("munmap"), at("total"), at("with_traps"), at("p50"), at("p99"),
+		at("predicted_us"), at("ratio"))
+}
+
+function print_lost(	i, j, best, count)
+{
+	for (i = 1; i <= cells; i++)
+		count += lost_eager[i]
+	print "<h2>Where we lose</h2>"
+	printf "<p>lazy-pfn with window auto, cold and without a hint, costs more than the oracle in %d of %d cells, and more than kernel eager in %d. The worst first; costs in million instructions.</p>\n",
+		n, cells, count
+	print "<details><summary>the cells</summary><table><thead><tr><th>pattern</th><th>share</th><th>auto</th><th>oracle</th><th>/ oracle</th><th>/ kernel eager</th></tr></thead>"
+	for (i = 1; i <= n; i++) {
+		best = 0
+		for (j = 1; j <= n; j++)
+			if (!done[j] && (!best || ratio[j] > ratio[best]))
+				best = j
+		done[best] = 1
+		print row[best]
+	}
+	print "</table></details>"
+}
+
+function mark(k, strategy)
+{
+	if (!(k in oracle))
+		return ""
+	if (total[k, strategy] <= oracle[k] * 1.02)
+		return " class=\"best\""
+	return total[k, strategy] > oracle[k] * 2 ? " class=\"lost\"" : ""
+}
+
+function print_full(	i, j, part)
+{
+	print "<h2>Patterns, shares, strategies: 64 MiB of single pages, written</h2>"
+	print "<p>Million instructions. Green: within 2 % of the oracle; red: more than twice of it.</p>"
+	printf "<table><thead><tr><th>pattern</th><th>share</th><th>oracle</th>"
+	for (j = 1; j <= columns; j++)
+		printf "<th>%s</th>", wanted[j]
+	print "</tr></thead>"
+	for (i = 1; i <= n; i++) {
+		split(keys[i], part, FS)
+		printf "<tr><td>%s</td><td>%s %%</td><td>%s</td>", part[1], part[2],
+			keys[i] in oracle ? sprintf("%.3f", oracle[keys[i]] / 1e6) : ""
+		for (j = 1; j <= columns; j++) {
+			if ((keys[i], wanted[j]) in total)
+				printf "<td%s>%.3f</td>", mark(keys[i], wanted[j]), total[keys[i], wanted[j]] / 1e6
+			else
+				printf "<td></td>"
+		}
+		print "</tr>"
+	}
+	print "</table>"
+}
+
+function print_axes(	i)
+{
+	print "<h2>Every cell</h2><details><summary>all columns</summary>"
+	print "<table><thead><tr><th>strategy</th><th>layout</th><th>MiB</th><th>pattern</th><th>%</th><th>access</th><th>hint</th><th>history</th><th>threads</th><th>faults</th><th>tables KiB</th><th>mmap</th><th>touch</th><th>munmap</th><th>total</th><th>with traps</th><th>p50</th><th>p99</th><th>predicted µs</th><th>/ oracle</th></tr></thead>"
+	for (i = 1; i <= n; i++)
+		print row[i]
+	print "</table></details>"
+}
+
+END {
+	if (what == "lost")
+		print_lost()
+	else if (what == "full")
+		print_full()
+	else if (what == "axes")
+		print_axes()
+}
