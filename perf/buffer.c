@@ -54,21 +54,58 @@ static int create_buffer(const struct faultmap_create *create)
 	return ioctl(control, FAULTMAP_CREATE, create);
 }
 
-/* So luck has no part in it. */
-static void check_layout(struct source *source, const struct subject *subject)
+static size_t count_extents(const struct source *source)
 {
-	size_t pages = subject->bytes / fm_page_size(), extents;
 	struct faultmap_info info;
-	bool good;
 
 	if (ioctl(source->fd, FAULTMAP_INFO, &info))
 		exit_err("%s: FAULTMAP_INFO: %s", source->name, strerror(errno));
-	extents = info.extents;
-	good = subject->layout == SCATTERED ? extents >= pages - pages / 100 :
-	       extents <= (pages + 511) / 512;
-	if (!good)
+	return info.extents;
+}
+
+/* So luck has no part in it. */
+static bool is_laid_out(const struct subject *subject, size_t extents)
+{
+	size_t pages = subject->bytes / fm_page_size();
+
+	if (subject->layout == SCATTERED)
+		return extents >= pages - pages / 500;
+	return extents <= (pages + 511) / 512;
+}
+
+static void allocate(struct source *source, const struct subject *subject)
+{
+	if (subject->layout == CONTIGUOUS)
+		fm_allocate_apart(source, subject->bytes);
+	else
+		fm_allocate_node(source);
+}
+
+/*
+ * Others take some of the single pages in time, and give back what is not: so
+ * memory that was not scattered is scattered anew.
+ */
+static void create_laid_out(struct source *source,
+			    const struct faultmap_create *create,
+			    const struct subject *subject)
+{
+	size_t extents;
+
+	allocate(source, subject);
+	extents = count_extents(source);
+	if (subject->layout == SCATTERED && !is_laid_out(subject, extents)) {
+		fm_close_source(source);
+		fm_scatter(subject->bytes / fm_page_size());
+		source->fd = create_buffer(create);
+		if (source->fd < 0)
+			exit_err("%s: FAULTMAP_CREATE: %s", source->name,
+				 strerror(errno));
+		allocate(source, subject);
+		extents = count_extents(source);
+	}
+	if (!is_laid_out(subject, extents))
 		exit_err("%s: memory came in %zu pieces of %zu pages: give the machine more memory",
-			 source->name, extents, pages);
+			 source->name, extents, subject->bytes / fm_page_size());
 	snprintf(source->extents, sizeof(source->extents), "%zu", extents);
 }
 
@@ -106,10 +143,6 @@ bool fm_make_source(struct source *source, const struct subject *subject)
 		return false;
 	if (source->fd < 0)
 		exit_err("%s: FAULTMAP_CREATE: %s", source->name, strerror(errno));
-	if (subject->layout == CONTIGUOUS)
-		fm_allocate_apart(source, subject->bytes);
-	else
-		fm_allocate_node(source);
-	check_layout(source, subject);
+	create_laid_out(source, &create, subject);
 	return true;
 }
