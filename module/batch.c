@@ -40,6 +40,27 @@ static unsigned long faultmap_set_frames(struct mm_struct *mm, unsigned long add
 	return installed;
 }
 
+#define FM_FRAMES	32
+
+/* Returns how many pages it has looked at. */
+static unsigned long faultmap_fill_scattered(struct faultmap_fill *fill, pte_t *pte,
+					     unsigned long addr, pgoff_t pgoff,
+					     unsigned long count, pgprot_t prot)
+{
+	struct mm_struct *mm = fill->vma->vm_mm;
+	unsigned long pfn[FM_FRAMES], i;
+
+	count = min_t(unsigned long, count, FM_FRAMES);
+	count = faultmap_resolve_each(fill->file, pgoff, count, pfn);
+	for (i = 0; i < count; i++, pte++, addr += PAGE_SIZE) {
+		if (!pte_none(ptep_get(pte)))
+			continue;
+		set_pte_at(mm, addr, pte, pte_mkspecial(pfn_pte(pfn[i], prot)));
+		fill->installed++;
+	}
+	return count;
+}
+
 static void faultmap_fill_span(struct faultmap_fill *fill, pte_t *pte,
 			       unsigned long addr, unsigned long count,
 			       pgprot_t prot)
@@ -50,10 +71,14 @@ static void faultmap_fill_span(struct faultmap_fill *fill, pte_t *pte,
 
 	for (; count; count -= run) {
 		run = faultmap_resolve(fill->file, pgoff, count, &pfn);
+		if (run > 1)
+			fill->installed += faultmap_set_frames(vma->vm_mm, addr,
+							       pte, pfn, run, prot);
+		else
+			run = faultmap_fill_scattered(fill, pte, addr, pgoff, count,
+						      prot);
 		if (!run)
 			break;
-		fill->installed += faultmap_set_frames(vma->vm_mm, addr, pte, pfn,
-						       run, prot);
 		addr += run << PAGE_SHIFT;
 		pgoff += run;
 		pte += run;

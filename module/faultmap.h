@@ -42,6 +42,7 @@ struct faultmap_buffer;
  * @id: its number for user space
  * @has_order: the order of a block can be chosen
  * @has_pages: its pages may be referenced, and so handed to user space
+ * @is_direct: its kernel addresses are of the direct map: virt_to_page() applies
  * @is_device: a device's memory: there from the start, without struct pages, and
  *	its contents are not ours to clear
  * @max_block: the most pages that one call of @alloc may be asked for
@@ -51,7 +52,7 @@ struct faultmap_buffer;
  *	returns how many there are, or -ENOMEM. With @has_pages, each page has a
  *	reference of its own.
  * @free: frees what begins at an address; NULL if there is nothing to free
- * @to_pfn: the frame behind a kernel address of this kind
+ * @to_pfn: the frame behind a kernel address of this kind, unless @is_direct
  * @mmap: the kind's own way to map a whole VMA eagerly, from a kernel address and
  *	its frame on, contiguous for that long; -E2BIG if it cannot; or NULL
  */
@@ -60,6 +61,7 @@ struct faultmap_memory {
 	enum faultmap_memory_id id;
 	bool has_order;
 	bool has_pages;
+	bool is_direct;
 	bool is_device;
 	unsigned long max_block;
 	long (*alloc)(const struct faultmap_buffer *buf, unsigned long *addr,
@@ -270,6 +272,9 @@ void faultmap_buffer_put(struct faultmap_buffer *buf);
 int faultmap_buffer_populate(struct faultmap_buffer *buf);
 unsigned long faultmap_resolve(const struct faultmap_file *file, pgoff_t pgoff,
 			       unsigned long max, unsigned long *pfn);
+unsigned long faultmap_resolve_each(const struct faultmap_file *file,
+				    pgoff_t pgoff, unsigned long max,
+				    unsigned long *pfn);
 unsigned long faultmap_buffer_extents(struct faultmap_buffer *buf);
 int faultmap_buffer_resize(struct faultmap_file *file, unsigned long npages);
 int faultmap_buffer_revoke(struct faultmap_file *file);

@@ -95,21 +95,15 @@ static void faultmap_pages_free(void *addr)
 	put_page(virt_to_page(addr));
 }
 
-static unsigned long faultmap_virt_to_pfn(const struct faultmap_buffer *buf,
-					  const void *addr)
-{
-	return page_to_pfn(virt_to_page(addr));
-}
-
 static const struct faultmap_memory faultmap_pages = {
 	.name		= "pages",
 	.id		= FAULTMAP_MEMORY_PAGES,
 	.has_order	= true,
 	.has_pages	= true,
+	.is_direct	= true,
 	.max_block	= 1UL << MAX_PAGE_ORDER,
 	.alloc		= faultmap_pages_alloc,
 	.free		= faultmap_pages_free,
-	.to_pfn		= faultmap_virt_to_pfn,
 };
 
 static long faultmap_vmalloc_alloc(const struct faultmap_buffer *buf,
@@ -162,10 +156,10 @@ static void faultmap_kmalloc_free(void *addr)
 static const struct faultmap_memory faultmap_kmalloc = {
 	.name		= "kmalloc",
 	.id		= FAULTMAP_MEMORY_KMALLOC,
+	.is_direct	= true,
 	.max_block	= SZ_64K >> PAGE_SHIFT,
 	.alloc		= faultmap_kmalloc_alloc,
 	.free		= faultmap_kmalloc_free,
-	.to_pfn		= faultmap_virt_to_pfn,
 };
 
 const struct faultmap_memory *const faultmap_memories[] = {
