@@ -3,7 +3,11 @@
  * The module itself: it cannot be removed while it is in use, takes no bad
  * parameter, and can be loaded again after it went. FAULTMAP_KO names its file.
  */
+#include <pthread.h>
+#include <sched.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "module_fixture.h"
 
@@ -81,6 +85,176 @@ TEST_F(module, stays_while_control_is_open)
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(-EWOULDBLOCK, unload());
 	close(fd);
+}
+
+static const char *const nodes[] = {
+	"/dev/faultmap/pages-eager", "/dev/faultmap/pages-lazy",
+	"/dev/faultmap/pages-eager-page", "/dev/faultmap/pages-lazy-pfn",
+};
+
+#define MAP_PAGES	64
+
+/* Loaded again, with little to allocate for the first who uses a node. */
+static int load_small(void)
+{
+	return load("size=1M");
+}
+
+static char *map_node(const char *node, int flags)
+{
+	int fd = open(node, O_RDWR | flags);
+	char *map = mmap(NULL, MAP_PAGES * fm_page_size(),
+			 PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (flags & O_CLOEXEC)
+		close(fd);
+	return map;
+}
+
+/* Never returns: maps, touches and unmaps, over and over. */
+static void *fault_forever(void *arg)
+{
+	size_t page = fm_page_size();
+	volatile char *map;
+
+	for (;;) {
+		map = map_node(arg, O_CLOEXEC);
+		for (size_t i = 0; (void *)map != MAP_FAILED && i < MAP_PAGES; i++)
+			map[i * page] = i;
+		munmap((void *)map, MAP_PAGES * page);
+	}
+	return NULL;
+}
+
+static int exit_while_faulting(const char *node, useconds_t after)
+{
+	pthread_t thread;
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (pthread_create(&thread, NULL, fault_forever, (void *)node))
+			_exit(1);
+		usleep(after);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	return status;
+}
+
+/* All threads end wherever they are, in the middle of a fault or of a mmap(2). */
+TEST_F(module, goes_after_exit_while_faulting)
+{
+	ASSERT_EQ(0, unload());
+	ASSERT_EQ(0, load_small());
+	for (size_t i = 0; i < sizeof(nodes) / sizeof(*nodes); i++) {
+		for (int round = 0; round < 5; round++)
+			EXPECT_EQ(0, exit_while_faulting(nodes[i],
+							 5000 + 700 * round));
+		EXPECT_EQ(0, unload());
+		EXPECT_EQ(0, load_small());
+	}
+}
+
+static int wait_for_byte(void *arg)
+{
+	char byte;
+
+	return read(*(int *)arg, &byte, 1) != 1;
+}
+
+/* The mapping of an address space lives as long as the last process in it. */
+static int leave_clone_behind(const char *node, int *pipe)
+{
+	char *stack = malloc(1 << 16);
+
+	if (map_node(node, O_CLOEXEC) == MAP_FAILED)
+		return 1;
+	return clone(wait_for_byte, stack + (1 << 16), CLONE_VM | SIGCHLD,
+		     pipe) < 0;
+}
+
+TEST_F(module, stays_while_a_clone_has_the_mapping)
+{
+	int pipes[2], status = -1;
+	pid_t pid;
+
+	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
+	ASSERT_EQ(0, unload());
+	ASSERT_EQ(0, load_small());
+	ASSERT_EQ(0, pipe(pipes));
+	for (size_t i = 0; i < sizeof(nodes) / sizeof(*nodes); i++) {
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			_exit(leave_clone_behind(nodes[i], pipes));
+		EXPECT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_EQ(0, status);
+		EXPECT_EQ(-EWOULDBLOCK, unload());
+		EXPECT_EQ(1, write(pipes[1], "", 1));
+		EXPECT_LT(0, wait(&status));
+		EXPECT_EQ(0, status);
+		EXPECT_EQ(0, unload());
+		EXPECT_EQ(0, load_small());
+	}
+}
+
+/* Maps, and has a child that becomes another program, which echoes its input. */
+static void exec_with(const char *node, int flags, const int *in, const int *out)
+{
+	pid_t pid;
+
+	if (map_node(node, flags) == MAP_FAILED)
+		_exit(1);
+	dup2(in[0], 0);
+	dup2(out[1], 1);
+	pid = vfork();
+	if (!pid) {
+		execl("/bin/cat", "cat", NULL);
+		_exit(1);
+	}
+	_exit(pid < 0);
+}
+
+/* A program that was executed has no mapping, but may have the descriptor. */
+static void check_exec(struct __test_metadata *_metadata, const char *node,
+		       int flags)
+{
+	int in[2], out[2], status = -1;
+	char byte;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe2(in, O_CLOEXEC));
+	ASSERT_EQ(0, pipe2(out, O_CLOEXEC));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		exec_with(node, flags, in, out);
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+
+	/* A parent is let go before its child has left the address space. */
+	EXPECT_EQ(1, write(in[1], "x", 1));
+	EXPECT_EQ(1, read(out[0], &byte, 1));
+	EXPECT_EQ(flags & O_CLOEXEC ? 0 : -EWOULDBLOCK, unload());
+	close(in[0]);
+	close(in[1]);
+	EXPECT_LT(0, wait(&status));
+	EXPECT_EQ(0, status);
+	if (!(flags & O_CLOEXEC))
+		EXPECT_EQ(0, unload());
+	close(out[0]);
+	close(out[1]);
+	EXPECT_EQ(0, load_small());
+}
+
+TEST_F(module, goes_after_vfork_and_exec)
+{
+	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
+	ASSERT_EQ(0, unload());
+	ASSERT_EQ(0, load_small());
+	for (size_t i = 0; i < sizeof(nodes) / sizeof(*nodes); i++)
+		check_exec(_metadata, nodes[i], i % 2 ? O_CLOEXEC : 0);
 }
 
 TEST_F(module, refuses_bad_parameters)
