@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A memory cgroup for the process of a test. */
+#ifndef _FAULTMAP_MEMCG_H
+#define _FAULTMAP_MEMCG_H
+
+#include <sys/stat.h>
+
+#include "faultmap_test.h"
+
+#define FM_CGROUPS	"/sys/fs/cgroup"
+#define FM_GROUP	FM_CGROUPS "/faultmap_test"
+
+/* Writes a file of the kernel; 0 or -errno. */
+static inline int fm_put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = fm_errno(write(fd, text, strlen(text)));
+	close(fd);
+	return ret < 0 ? ret : 0;
+}
+
+/* What the group has in use, in bytes; -1 if there is none. */
+static inline long long fm_charged(void)
+{
+	long long bytes = -1;
+	FILE *file = fopen(FM_GROUP "/memory.current", "r");
+
+	if (file && fscanf(file, "%lld", &bytes) != 1)
+		bytes = -1;
+	if (file)
+		fclose(file);
+	return bytes;
+}
+
+/* False if there is no memory controller of cgroup v2. */
+static inline bool fm_enter_group(void)
+{
+	return !fm_put(FM_CGROUPS "/cgroup.subtree_control", "+memory") &&
+		(!mkdir(FM_GROUP, 0755) || errno == EEXIST) &&
+		!fm_put(FM_GROUP "/cgroup.procs", "0") && fm_charged() >= 0;
+}
+
+static inline void fm_leave_group(void)
+{
+	fm_put(FM_CGROUPS "/cgroup.procs", "0");
+	rmdir(FM_GROUP);
+}
+
+#endif /* _FAULTMAP_MEMCG_H */
