@@ -7,6 +7,7 @@
 #define _FAULTMAP_BUFFER_FIXTURE_H
 
 #include "faultmap_test.h"
+#include "outcome.h"
 
 #define FM_PAGES	16	/* size of the buffer */
 
@@ -235,24 +236,6 @@ static inline bool fm_comes_back(const FIXTURE_VARIANT(buffer) *variant)
 	} else { \
 		EXPECT_GE(pages, seen); \
 	} \
-} while (0)
-
-/* "works", or the name of the errno that a call just left. */
-static inline const char *fm_outcome(bool ok)
-{
-	return ok ? "works" : strerrorname_np(errno);
-}
-
-/*
- * Notes for the matrix what became of an operation: @row names the operation, the
- * rest is a printf() of the outcome, which must not depend on chance.
- */
-#define SAW(row, ...) do { \
-	printf("# saw|%s|%s|%s|", _metadata->name, \
-	       strrchr(variant->node, '/') + 1, row); \
-	printf(__VA_ARGS__); \
-	putchar('\n'); \
-	fflush(stdout); \
 } while (0)
 
 /* Maps @pages of the fixture's buffer from page @first on. */

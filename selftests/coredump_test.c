@@ -92,25 +92,31 @@ static int dumped_pages(const char *filter)
 TEST_F(buffer, touched)
 {
 	char *map = fm_map(self, 0, FM_PAGES);
+	int dumped;
 
 	if (access(CORE_PATTERN, W_OK))
 		SKIP(return, "only root sets core_pattern");
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
-	EXPECT_EQ(fm_is_by_page(variant) ? FM_PAGES : 0,
-		  dumped_pages(DUMP_SHARED));
+	dumped = dumped_pages(DUMP_SHARED);
+	SAW("touch 16 pages, dump core", "%d pages dumped", dumped);
+	EXPECT_EQ(fm_is_by_page(variant) ? FM_PAGES : 0, dumped);
 }
 
 TEST_F(buffer, untouched)
 {
 	bool faults = variant->strategy == FAULTMAP_STRATEGY_LAZY;
 	char *map = fm_map(self, 0, FM_PAGES);
+	int dumped;
 
 	if (access(CORE_PATTERN, W_OK))
 		SKIP(return, "only root sets core_pattern");
 	ASSERT_NE(MAP_FAILED, map);
-	EXPECT_EQ(fm_is_by_page(variant) ? FM_PAGES : 0,
-		  dumped_pages(DUMP_SHARED));
+	dumped = dumped_pages(DUMP_SHARED);
+	SAW("dump core with 16 untouched pages",
+	    "%d pages dumped, %" PRIu64 " faults", dumped,
+	    fm_faults(self->fd));
+	EXPECT_EQ(fm_is_by_page(variant) ? FM_PAGES : 0, dumped);
 	EXPECT_EQ(faults ? FM_PAGES : 0, fm_faults(self->fd));
 }
 
@@ -118,11 +124,16 @@ TEST_F(buffer, untouched)
 TEST_F(buffer, filtered)
 {
 	char *map = fm_map(self, 0, FM_PAGES);
+	int dumped;
 
 	if (access(CORE_PATTERN, W_OK))
 		SKIP(return, "only root sets core_pattern");
 	ASSERT_NE(MAP_FAILED, map);
-	EXPECT_EQ(0, dumped_pages(DUMP_ANONYMOUS));
+	dumped = dumped_pages(DUMP_ANONYMOUS);
+	SAW("the same without shared files in coredump_filter",
+	    "%d pages dumped, %" PRIu64 " faults", dumped,
+	    fm_faults(self->fd));
+	EXPECT_EQ(0, dumped);
 	EXPECT_EQ(0, fm_faults(self->fd));
 }
 

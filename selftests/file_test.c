@@ -11,6 +11,10 @@ TEST_F(buffer, read_is_short_at_the_end)
 	size_t size = FM_PAGES * self->page;
 	char page[2 * self->page];
 
+	SAW("pread() of 2 pages, 100 bytes before the end", "%ld bytes",
+	    fm_errno(pread(self->fd, page, sizeof(page), size - 100)));
+	SAW("pread() at the end", "%ld bytes",
+	    fm_errno(pread(self->fd, page, sizeof(page), size)));
 	EXPECT_EQ(self->page, pread(self->fd, page, sizeof(page),
 				    size - self->page));
 	EXPECT_EQ(100, pread(self->fd, page, sizeof(page), size - 100));
@@ -25,6 +29,10 @@ TEST_F(buffer, write_ends_with_enospc)
 	char page[2 * self->page];
 
 	memset(page, 'x', sizeof(page));
+	SAW("pwrite() of 2 pages, 100 bytes before the end", "%ld bytes",
+	    fm_errno(pwrite(self->fd, page, sizeof(page), size - 100)));
+	SAW("pwrite() at the end", "%s",
+	    fm_outcome(pwrite(self->fd, page, sizeof(page), size) >= 0));
 	EXPECT_EQ(100, pwrite(self->fd, page, sizeof(page), size - 100));
 	EXPECT_EQ(-1, pwrite(self->fd, page, sizeof(page), size));
 	EXPECT_EQ(ENOSPC, errno);
@@ -41,6 +49,8 @@ TEST_F(buffer, read_sees_what_write_wrote)
 		out[i] = i * 7 + i / 256;
 	ASSERT_EQ(sizeof(out), pwrite(self->fd, out, sizeof(out), 1234));
 	ASSERT_EQ(sizeof(in), pread(self->fd, in, sizeof(in), 1234));
+	SAW("pwrite(), pread() across pages", "%s",
+	    fm_same(!memcmp(out, in, sizeof(in))));
 	EXPECT_EQ(0, memcmp(out, in, sizeof(in)));
 }
 
@@ -51,9 +61,12 @@ TEST_F(buffer, mapping_and_file_are_one)
 	ASSERT_NE(MAP_FAILED, map);
 	map[5 * self->page + 17] = 'm';
 	ASSERT_EQ(1, pread(self->fd, &byte, 1, 5 * self->page + 17));
+	SAW("write to the mapping, pread()", "%s", fm_same(byte == 'm'));
 	EXPECT_EQ('m', byte);
 	byte = 'f';
 	ASSERT_EQ(1, pwrite(self->fd, &byte, 1, 9 * self->page));
+	SAW("pwrite(), read the mapping", "%s",
+	    fm_same(map[9 * self->page] == 'f'));
 	EXPECT_EQ('f', map[9 * self->page]);
 }
 
@@ -62,6 +75,10 @@ TEST_F(buffer, llseek)
 	off_t size = FM_PAGES * self->page;
 	char byte;
 
+	SAW("lseek() to the end", "%ld bytes",
+	    (long)lseek(self->fd, 0, SEEK_END));
+	SAW("lseek() past the end", "%s",
+	    fm_outcome(lseek(self->fd, size + 1, SEEK_SET) >= 0));
 	EXPECT_EQ(0, lseek(self->fd, 0, SEEK_SET));
 	EXPECT_EQ(size, lseek(self->fd, 0, SEEK_END));
 	EXPECT_EQ(0, read(self->fd, &byte, 1));
@@ -81,8 +98,10 @@ TEST_F(buffer, bad_user_memory)
 	ASSERT_NE(MAP_FAILED, map);
 	ASSERT_NE(MAP_FAILED, gone);
 	EXPECT_EQ(-1, pread(self->fd, gone, self->page, 0));
+	SAW("pread() to memory without access", "%s", fm_outcome(false));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(-1, pwrite(self->fd, gone, self->page, 0));
+	SAW("pwrite() from memory without access", "%s", fm_outcome(false));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_STAMPS(map, 0, 1);
 }
@@ -91,13 +110,21 @@ TEST_F(buffer, bad_user_memory)
 TEST_F(buffer, copies_from_and_to_itself)
 {
 	char *map = fm_map(self, 0, FM_PAGES);
+	long out, in;
 
 	ASSERT_NE(MAP_FAILED, map);
-	ASSERT_EQ(4 * self->page, pwrite(self->fd, map, 4 * self->page,
-					 8 * self->page));
+	out = fm_errno(pwrite(self->fd, map, 4 * self->page, 8 * self->page));
+	SAW("pwrite() from a mapping of the same buffer", "%s",
+	    fm_both(fm_result(out, 4 * self->page),
+		    fm_shown(map + 8 * self->page, 0, 4)));
+	EXPECT_EQ(4 * self->page, out);
 	EXPECT_STAMPS(map + 8 * self->page, 0, 4);
-	ASSERT_EQ(2 * self->page, pread(self->fd, map + 4 * self->page,
-					2 * self->page, 14 * self->page));
+	in = fm_errno(pread(self->fd, map + 4 * self->page, 2 * self->page,
+			    14 * self->page));
+	SAW("pread() to a mapping of the same buffer", "%s",
+	    fm_both(fm_result(in, 2 * self->page),
+		    fm_shown(map + 4 * self->page, 14, 2)));
+	EXPECT_EQ(2 * self->page, in);
 	EXPECT_STAMPS(map + 4 * self->page, 14, 2);
 }
 
@@ -111,6 +138,8 @@ TEST_F(buffer, sendfile)
 	ASSERT_EQ(self->page, sendfile(pipes[1], self->fd, &offset, self->page));
 	ASSERT_EQ(self->page, read(pipes[0], in, self->page));
 	fm_stamp_page(out, 6);
+	SAW("sendfile() to a pipe", "%s",
+	    fm_same(!memcmp(in, out, self->page)));
 	EXPECT_EQ(0, memcmp(in, out, self->page));
 }
 

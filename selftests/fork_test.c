@@ -21,13 +21,17 @@ static int in_child(int (*fn)(char *map, size_t page), char *map, size_t page)
 	return WEXITSTATUS(status);
 }
 
+/* The signal that reading raises, 255 if it shows other data. */
 static int sees_stamps(char *map, size_t page)
 {
+	long seen;
 	size_t i;
 
-	for (i = 0; i < FM_PAGES; i++)
-		if (fm_page_at(map + i * page) != (long)i)
-			return 1;
+	for (i = 0; i < FM_PAGES; i++) {
+		seen = fm_page_at(map + i * page);
+		if (seen != (long)i)
+			return seen < -1 ? -seen : 255;
+	}
 	return 0;
 }
 
@@ -37,9 +41,9 @@ static int writes(char *map, size_t page)
 	return 0;
 }
 
-static int is_gone(char *map, size_t page)
+static int reads(char *map, size_t page)
 {
-	return fm_read_at(map) != SIGSEGV;
+	return fm_read_at(map);
 }
 
 static int unmaps_the_middle(char *map, size_t page)
@@ -53,25 +57,39 @@ static int unmaps_the_middle(char *map, size_t page)
 TEST_F(buffer, child_sees)
 {
 	char *map = fm_map(self, 0, FM_PAGES);
+	struct faultmap_stats stats;
 	uint64_t faults;
+	int saw;
 
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 	faults = fm_faults(self->fd);
-	EXPECT_EQ(0, in_child(sees_stamps, map, self->page));
-	EXPECT_EQ(fm_is_ordinary(variant) ? FM_PAGES : 0,
-		  fm_faults(self->fd) - faults);
-	EXPECT_EQ(1, fm_stats(self->fd).opens);
-	EXPECT_EQ(1, fm_stats(self->fd).closes);
+	saw = in_child(sees_stamps, map, self->page);
+	faults = fm_faults(self->fd) - faults;
+	stats = fm_stats(self->fd);
+	SAW("touch all, fork, child reads all", "%s, %" PRIu64 " faults",
+	    fm_signal(saw), faults);
+	SAW("fork and exit of the child", "%llu open, %llu close", stats.opens,
+	    stats.closes);
+	EXPECT_EQ(0, saw);
+	EXPECT_EQ(fm_is_ordinary(variant) ? FM_PAGES : 0, faults);
+	EXPECT_EQ(1, stats.opens);
+	EXPECT_EQ(1, stats.closes);
 }
 
 TEST_F(buffer, child_touches_first)
 {
 	char *map = fm_map(self, 0, FM_PAGES);
+	uint64_t faults;
+	int saw;
 
 	ASSERT_NE(MAP_FAILED, map);
-	EXPECT_EQ(0, in_child(sees_stamps, map, self->page));
-	EXPECT_FAULTS(fm_is_lazy(variant) ? FM_PAGES : 0, fm_faults(self->fd));
+	saw = in_child(sees_stamps, map, self->page);
+	faults = fm_faults(self->fd);
+	SAW("fork, child reads all", "%s, %" PRIu64 " faults", fm_signal(saw),
+	    faults);
+	EXPECT_EQ(0, saw);
+	EXPECT_FAULTS(fm_is_lazy(variant) ? FM_PAGES : 0, faults);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 }
 
@@ -82,6 +100,8 @@ TEST_F(buffer, parent_sees_what_the_child_wrote)
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 	EXPECT_EQ(0, in_child(writes, map, self->page));
+	SAW("child writes and exits, parent reads that", "%s",
+	    fm_shown(map + 3 * self->page, 9, 1));
 	EXPECT_STAMPS(map + 3 * self->page, 9, 1);
 }
 
@@ -89,26 +109,29 @@ TEST_F(buffer, private_copies_stay_apart)
 {
 	char *map = mmap(NULL, FM_PAGES * self->page, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE, self->fd, 0);
+	const char *saw = fm_outcome(map != MAP_FAILED);
 
-	if (!fm_is_by_page(variant)) {
-		EXPECT_EQ(MAP_FAILED, map);
-		return;
+	if (map != MAP_FAILED) {
+		fm_stamp_page(map + 3 * self->page, 5);
+		EXPECT_EQ(0, in_child(writes, map, self->page));
+		saw = fm_both(fm_shown(map + 3 * self->page, 5, 1),
+			      fm_shown(map, 0, 3));
 	}
-	ASSERT_NE(MAP_FAILED, map);
-	fm_stamp_page(map + 3 * self->page, 5);
-	EXPECT_EQ(0, in_child(writes, map, self->page));
-	EXPECT_STAMPS(map + 3 * self->page, 5, 1);
-	EXPECT_STAMPS(map, 0, 3);
+	SAW("MAP_PRIVATE: child writes, parent reads its own", "%s", saw);
+	EXPECT_STREQ(fm_is_by_page(variant) ? FM_WORKS : "EINVAL", saw);
 }
 
 TEST_F(buffer, child_unmaps_a_part)
 {
 	char *map = fm_map(self, 0, FM_PAGES);
+	const char *saw;
 
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 	EXPECT_EQ(0, in_child(unmaps_the_middle, map, self->page));
-	EXPECT_STAMPS(map, 0, FM_PAGES);
+	saw = fm_shown(map, 0, FM_PAGES);
+	SAW("child unmaps the middle, parent reads all", "%s", saw);
+	EXPECT_STREQ(FM_WORKS, saw);
 }
 
 /* The child lives on with the mapping when its parent has gone. */
@@ -134,16 +157,21 @@ TEST_F(buffer, parent_exits_first)
 	munmap(map, FM_PAGES * self->page);
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
 	ASSERT_EQ(1, read(pipes[0], &result, 1));
+	SAW("fork, parent exits, child reads all", "%s",
+	    fm_signal((unsigned char)result));
 	EXPECT_EQ(0, result);
 }
 
 TEST_F(buffer, dontfork)
 {
 	char *map = fm_map(self, 0, FM_PAGES);
+	int saw;
 
 	ASSERT_NE(MAP_FAILED, map);
 	ASSERT_EQ(0, madvise(map, FM_PAGES * self->page, MADV_DONTFORK));
-	EXPECT_EQ(0, in_child(is_gone, map, self->page));
+	saw = in_child(reads, map, self->page);
+	SAW("MADV_DONTFORK, fork, child reads", "%s", fm_signal(saw));
+	EXPECT_EQ(SIGSEGV, saw);
 	EXPECT_EQ(0, fm_stats(self->fd).opens);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 }

@@ -34,57 +34,102 @@ TEST_F(buffer, dontneed)
 	char *map;
 	int ret = advise(self, &map, MADV_DONTNEED);
 
-	EXPECT_EQ(fm_is_by_page(variant) ? 0 : -EINVAL, ret);
 	faults = fm_faults(self->fd);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
-	EXPECT_EQ(ret ? 0 : FM_PAGES, fm_faults(self->fd) - faults);
+	faults = fm_faults(self->fd) - faults;
+	SAW("touch all, MADV_DONTNEED, touch all", "%s, refaults %" PRIu64 " pages",
+	    fm_result(ret, 0), faults);
+	EXPECT_EQ(fm_is_by_page(variant) ? 0 : -EINVAL, ret);
+	EXPECT_EQ(ret ? 0 : FM_PAGES, faults);
 }
 
 TEST_F(buffer, free)
 {
 	char *map;
+	int ret = advise(self, &map, MADV_FREE);
 
-	EXPECT_EQ(-EINVAL, advise(self, &map, MADV_FREE));
+	SAW("MADV_FREE", "%s", fm_result(ret, 0));
+	EXPECT_EQ(-EINVAL, ret);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 }
 
 /* Pages that are on no LRU list stay where they are. */
 TEST_F(buffer, cold_and_pageout)
 {
+	static const struct {
+		const char *row;
+		int advice;
+	} reclaim[] = {
+		{ "touch all, MADV_COLD, touch all", MADV_COLD },
+		{ "touch all, MADV_PAGEOUT, touch all", MADV_PAGEOUT },
+	};
 	uint64_t faults;
 	char *map;
+	size_t i;
+	int ret;
 
-	EXPECT_EQ(fm_is_by_page(variant) ? 0 : -EINVAL,
-		  advise(self, &map, MADV_COLD));
-	EXPECT_EQ(fm_is_by_page(variant) ? 0 : -EINVAL,
-		  fm_errno(madvise(map, FM_PAGES * self->page, MADV_PAGEOUT)));
-	faults = fm_faults(self->fd);
-	EXPECT_STAMPS(map, 0, FM_PAGES);
-	EXPECT_EQ(faults, fm_faults(self->fd));
+	for (i = 0; i < 2; i++) {
+		ret = advise(self, &map, reclaim[i].advice);
+		faults = fm_faults(self->fd);
+		EXPECT_STAMPS(map, 0, FM_PAGES);
+		faults = fm_faults(self->fd) - faults;
+		SAW(reclaim[i].row, "%s, refaults %" PRIu64 " pages",
+		    fm_result(ret, 0), faults);
+		EXPECT_EQ(fm_is_by_page(variant) ? 0 : -EINVAL, ret);
+		EXPECT_EQ(0, faults);
+		ASSERT_EQ(0, munmap(map, FM_PAGES * self->page));
+	}
 }
 
 TEST_F(buffer, hints_are_taken)
 {
-	static const int hints[] = {
-		MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED,
-		MADV_NOHUGEPAGE, MADV_HUGEPAGE, MADV_DONTDUMP,
+	static const struct {
+		const char *name;
+		int advice;
+	} hints[] = {
+		{ "MADV_NORMAL", MADV_NORMAL },
+		{ "MADV_RANDOM", MADV_RANDOM },
+		{ "MADV_SEQUENTIAL", MADV_SEQUENTIAL },
+		{ "MADV_WILLNEED", MADV_WILLNEED },
+		{ "MADV_NOHUGEPAGE", MADV_NOHUGEPAGE },
+		{ "MADV_HUGEPAGE", MADV_HUGEPAGE },
+		{ "MADV_DONTDUMP", MADV_DONTDUMP },
+		{ "MADV_DONTFORK", MADV_DONTFORK },
 	};
 	char *map = fm_map(self, 0, FM_PAGES);
 	size_t i;
+	int ret;
 
 	ASSERT_NE(MAP_FAILED, map);
-	for (i = 0; i < sizeof(hints) / sizeof(*hints); i++)
-		EXPECT_EQ(0, madvise(map, FM_PAGES * self->page, hints[i]))
-			TH_LOG("advice %d", hints[i]);
+	for (i = 0; i < sizeof(hints) / sizeof(*hints); i++) {
+		ret = fm_errno(madvise(map, FM_PAGES * self->page,
+				       hints[i].advice));
+		SAW(hints[i].name, "%s", fm_result(ret, 0));
+		EXPECT_EQ(0, ret)
+			TH_LOG("%s", hints[i].name);
+	}
+	EXPECT_STAMPS(map, 0, FM_PAGES);
+}
+
+/* The kernel refuses it to VM_IO, and from 7.x on to whatever a driver flagged. */
+TEST_F(buffer, dofork)
+{
+	char *map;
+	int ret = advise(self, &map, MADV_DOFORK);
+
+	SAW("MADV_DOFORK", "%s", fm_result(ret, 0));
+	EXPECT_TRUE(ret == 0 || (ret == -EINVAL && !fm_is_ordinary(variant)));
+	EXPECT_TRUE(ret == -EINVAL || fm_is_by_page(variant));
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 }
 
 TEST_F(buffer, dodump)
 {
 	char *map;
+	int ret = advise(self, &map, MADV_DODUMP);
 
-	EXPECT_EQ(fm_is_ordinary(variant) ? 0 : -EINVAL,
-		  advise(self, &map, MADV_DODUMP));
+	SAW("MADV_DODUMP", "%s", fm_result(ret, 0));
+	EXPECT_EQ(fm_is_ordinary(variant) ? 0 : -EINVAL, ret);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 }
 
@@ -178,6 +223,7 @@ TEST_F(buffer, mergeable)
 	char *map;
 	int ret = advise(self, &map, MADV_MERGEABLE);
 
+	SAW("MADV_MERGEABLE", "%s", fm_result(ret, 0));
 	EXPECT_TRUE(ret == 0 || ret == -EINVAL);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 }
@@ -188,6 +234,7 @@ TEST_F(buffer, remove)
 	char *map;
 	int ret = advise(self, &map, MADV_REMOVE);
 
+	SAW("MADV_REMOVE", "%s", fm_result(ret, 0));
 	EXPECT_GT(0, ret);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 }

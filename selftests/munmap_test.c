@@ -12,22 +12,40 @@ static uint64_t live(int fd)
 
 /* Maps everything, touches it, and removes @pages from page @first on. */
 static void punch(struct __test_metadata *_metadata,
-		  FIXTURE_DATA(buffer) *self, size_t first, size_t pages)
+		  FIXTURE_DATA(buffer) *self,
+		  const FIXTURE_VARIANT(buffer) *variant,
+		  size_t first, size_t pages)
 {
-	char *map = fm_map(self, 0, FM_PAGES);
-	size_t behind = first + pages;
-	uint64_t faults;
+	char *map = fm_map(self, 0, FM_PAGES), *hole, *tail;
+	size_t behind = first + pages, left = FM_PAGES - behind;
+	const char *rest;
+	uint64_t faults, mappings;
+	unsigned int vmas;
+	char row[64];
 
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 	faults = fm_faults(self->fd);
-	ASSERT_EQ(0, munmap(map + first * self->page, pages * self->page));
+	hole = map + first * self->page;
+	tail = map + behind * self->page;
+	ASSERT_EQ(0, munmap(hole, pages * self->page));
 
-	EXPECT_STAMPS(map, 0, first);
-	EXPECT_SIGNALS(SIGSEGV, map + first * self->page, pages);
-	EXPECT_STAMPS(map + behind * self->page, behind, FM_PAGES - behind);
-	EXPECT_EQ(faults, fm_faults(self->fd));
-	EXPECT_EQ(fm_count_vmas(map, FM_PAGES * self->page), live(self->fd));
+	rest = fm_both(fm_shown(map, 0, first), fm_shown(tail, behind, left));
+	faults = fm_faults(self->fd) - faults;
+	vmas = fm_count_vmas(map, FM_PAGES * self->page);
+	mappings = live(self->fd);
+	snprintf(row, sizeof(row), "munmap the %s, read the rest",
+		 _metadata->name);
+	SAW(row, "%s, %" PRIu64 " faults, VMAs: %u, driver counts %" PRIu64,
+	    rest, faults, vmas, mappings);
+	snprintf(row, sizeof(row), "munmap the %s, read what went",
+		 _metadata->name);
+	SAW(row, "%s", fm_shown(hole, first, pages));
+
+	EXPECT_STREQ(FM_WORKS, rest);
+	EXPECT_SIGNALS(SIGSEGV, hole, pages);
+	EXPECT_EQ(0, faults);
+	EXPECT_EQ(vmas, mappings);
 
 	munmap(map, FM_PAGES * self->page);
 	EXPECT_EQ(0, live(self->fd));
@@ -35,34 +53,42 @@ static void punch(struct __test_metadata *_metadata,
 
 TEST_F(buffer, head)
 {
-	punch(_metadata, self, 0, 5);
+	punch(_metadata, self, variant, 0, 5);
 }
 
 TEST_F(buffer, middle)
 {
-	punch(_metadata, self, 5, 6);
+	punch(_metadata, self, variant, 5, 6);
 }
 
 TEST_F(buffer, tail)
 {
-	punch(_metadata, self, 11, 5);
+	punch(_metadata, self, variant, 11, 5);
 }
 
 TEST_F(buffer, one_page_at_a_time)
 {
 	char *map = fm_map(self, 0, FM_PAGES);
+	const char *saw = FM_WORKS;
+	uint64_t half, none;
 	size_t i;
 
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 	for (i = 0; i < FM_PAGES; i += 2)
 		ASSERT_EQ(0, munmap(map + i * self->page, self->page));
-	EXPECT_EQ(FM_PAGES / 2, live(self->fd));
+	half = live(self->fd);
 	for (i = 1; i < FM_PAGES; i += 2)
-		EXPECT_STAMPS(map + i * self->page, i, 1);
+		saw = fm_both(saw, fm_shown(map + i * self->page, i, 1));
 	for (i = 1; i < FM_PAGES; i += 2)
 		ASSERT_EQ(0, munmap(map + i * self->page, self->page));
-	EXPECT_EQ(0, live(self->fd));
+	none = live(self->fd);
+	SAW("munmap every other page, read the others", "%s", saw);
+	SAW("mappings by the driver's count then, and after munmap of all",
+	    "%" PRIu64 ", then %" PRIu64, half, none);
+	EXPECT_STREQ(FM_WORKS, saw);
+	EXPECT_EQ(FM_PAGES / 2, half);
+	EXPECT_EQ(0, none);
 }
 
 TEST_F(buffer, hole_is_mapped_again)
@@ -72,6 +98,8 @@ TEST_F(buffer, hole_is_mapped_again)
 	ASSERT_NE(MAP_FAILED, map);
 	ASSERT_EQ(0, munmap(hole, 3 * self->page));
 	ASSERT_EQ(hole, fm_map_at(self, hole, 6, 3));
+	SAW("munmap the middle, map it again, read all", "%s",
+	    fm_shown(map, 0, FM_PAGES));
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 }
 
@@ -79,17 +107,23 @@ TEST_F(buffer, hole_is_mapped_again)
 TEST_F(buffer, across_two_mappings)
 {
 	char *base = fm_reserve(16), *second = base + 8 * self->page;
+	char *hole = base + 5 * self->page, *tail = base + 11 * self->page;
+	const char *rest;
+	uint64_t left;
 
 	ASSERT_NE(MAP_FAILED, base);
 	ASSERT_EQ(base, fm_map_at(self, base, 0, 8));
 	ASSERT_EQ(second, fm_map_at(self, second, 3, 8));
 	EXPECT_STAMPS(base, 0, 8);
 	EXPECT_STAMPS(second, 3, 8);
-	ASSERT_EQ(0, munmap(base + 5 * self->page, 6 * self->page));
-	EXPECT_STAMPS(base, 0, 5);
-	EXPECT_SIGNALS(SIGSEGV, base + 5 * self->page, 6);
-	EXPECT_STAMPS(base + 11 * self->page, 6, 5);
-	EXPECT_EQ(2, live(self->fd));
+	ASSERT_EQ(0, munmap(hole, 6 * self->page));
+	rest = fm_both(fm_shown(base, 0, 5), fm_shown(tail, 6, 5));
+	left = live(self->fd);
+	SAW("munmap the end of one and the head of the next, read the rest",
+	    "%s, driver counts %" PRIu64, rest, left);
+	EXPECT_STREQ(FM_WORKS, rest);
+	EXPECT_SIGNALS(SIGSEGV, hole, 6);
+	EXPECT_EQ(2, left);
 }
 
 TEST_HARNESS_MAIN

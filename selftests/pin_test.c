@@ -82,17 +82,21 @@ static long taken(const FIXTURE_VARIANT(buffer) *variant, long ret)
 TEST_F(buffer, direct_write)
 {
 	char *map = fm_map(self, 0, FM_PAGES), out[self->page];
-	long size = self->page;
+	long size = self->page, touched, untouched;
 	struct disk disk;
 
 	ASSERT_NE(MAP_FAILED, map);
 	if (open_disk(&disk))
 		SKIP(return, "no loop device");
 	EXPECT_STAMPS(map, 0, 1);
-	EXPECT_EQ(taken(variant, size),
-		  fm_errno(pwrite(disk.direct, map, size, 0)));
-	EXPECT_EQ(taken(variant, 3 * size),
-		  fm_errno(pwrite(disk.direct, map + size, 3 * size, size)));
+	touched = fm_errno(pwrite(disk.direct, map, size, 0));
+	untouched = fm_errno(pwrite(disk.direct, map + size, 3 * size, size));
+	SAW("O_DIRECT write from a touched page", "%s",
+	    fm_result(touched, size));
+	SAW("O_DIRECT write from untouched pages", "%s",
+	    fm_result(untouched, 3 * size));
+	EXPECT_EQ(taken(variant, size), touched);
+	EXPECT_EQ(taken(variant, 3 * size), untouched);
 
 	/* By frame nothing was written. */
 	for (size_t i = 0; i < 4; i++) {
@@ -106,7 +110,7 @@ TEST_F(buffer, direct_read)
 {
 	bool by_page = fm_is_by_page(variant);
 	char *map = fm_map(self, 0, FM_PAGES);
-	long size = self->page;
+	long size = self->page, touched, untouched;
 	struct disk disk;
 
 	ASSERT_NE(MAP_FAILED, map);
@@ -114,10 +118,13 @@ TEST_F(buffer, direct_read)
 		SKIP(return, "no loop device");
 	ASSERT_EQ(0, fm_stamp(disk.backing, 8, 4));
 	EXPECT_STAMPS(map, 0, 1);
-	EXPECT_EQ(taken(variant, size),
-		  fm_errno(pread(disk.direct, map, size, 8 * size)));
-	EXPECT_EQ(taken(variant, 3 * size),
-		  fm_errno(pread(disk.direct, map + size, 3 * size, 9 * size)));
+	touched = fm_errno(pread(disk.direct, map, size, 8 * size));
+	untouched = fm_errno(pread(disk.direct, map + size, 3 * size, 9 * size));
+	SAW("O_DIRECT read into a touched page", "%s", fm_result(touched, size));
+	SAW("O_DIRECT read into untouched pages", "%s",
+	    fm_result(untouched, 3 * size));
+	EXPECT_EQ(taken(variant, size), touched);
+	EXPECT_EQ(taken(variant, 3 * size), untouched);
 	EXPECT_STAMPS(map, by_page ? 8 : 0, 4);
 	EXPECT_STAMPS(map + 4 * size, 4, FM_PAGES - 4);
 	close_disk(&disk);
@@ -128,14 +135,19 @@ TEST_F(buffer, taking_faults)
 {
 	uint64_t faults = variant->strategy == FAULTMAP_STRATEGY_LAZY ? 4 : 0;
 	char *map = fm_map(self, 0, FM_PAGES);
+	long size = 4 * self->page, ret;
 	struct disk disk;
 
 	ASSERT_NE(MAP_FAILED, map);
 	if (open_disk(&disk))
 		SKIP(return, "no loop device");
 	for (int i = 0; i < 2; i++) {
-		EXPECT_EQ(taken(variant, 4 * self->page),
-			  fm_errno(pwrite(disk.direct, map, 4 * self->page, 0)));
+		ret = fm_errno(pwrite(disk.direct, map, size, 0));
+		SAW(i ? "O_DIRECT write from the same 4 pages again" :
+			"O_DIRECT write from 4 untouched pages",
+		    "%s, %" PRIu64 " faults so far", fm_result(ret, size),
+		    fm_faults(self->fd));
+		EXPECT_EQ(taken(variant, size), ret);
 		EXPECT_EQ(faults, fm_faults(self->fd));
 	}
 	close_disk(&disk);
@@ -151,15 +163,19 @@ static long splice_out(int fd, char *map, size_t bytes)
 TEST_F(buffer, vmsplice)
 {
 	char *map = fm_map(self, 0, FM_PAGES), out[self->page];
+	long size = self->page, touched, untouched;
 	int pipes[2];
 
 	ASSERT_NE(MAP_FAILED, map);
 	ASSERT_EQ(0, pipe(pipes));
 	EXPECT_STAMPS(map, 0, 1);
-	EXPECT_EQ(taken(variant, self->page),
-		  splice_out(pipes[1], map, self->page));
-	EXPECT_EQ(taken(variant, 3 * self->page),
-		  splice_out(pipes[1], map + self->page, 3 * self->page));
+	touched = splice_out(pipes[1], map, size);
+	untouched = splice_out(pipes[1], map + size, 3 * size);
+	SAW("vmsplice() of a touched page", "%s", fm_result(touched, size));
+	SAW("vmsplice() of untouched pages", "%s",
+	    fm_result(untouched, 3 * size));
+	EXPECT_EQ(taken(variant, size), touched);
+	EXPECT_EQ(taken(variant, 3 * size), untouched);
 	close(pipes[1]);
 	for (size_t i = 0; fm_is_by_page(variant) && i < 4; i++) {
 		ASSERT_EQ(self->page, read(pipes[0], out, self->page));
@@ -174,20 +190,25 @@ TEST_F(buffer, taken_page_outlives_the_buffer)
 {
 	struct faultmap_resize resize = { .bytes = self->page };
 	char *map = fm_map(self, 0, FM_PAGES), out[self->page];
+	const char *saw;
 	int pipes[2];
+	long ret;
 
-	if (!fm_is_by_page(variant))
-		SKIP(return, "frames are not taken");
 	ASSERT_NE(MAP_FAILED, map);
 	ASSERT_EQ(0, pipe(pipes));
-	ASSERT_EQ(self->page,
-		  splice_out(pipes[1], map + 5 * self->page, self->page));
+	ret = splice_out(pipes[1], map + 5 * self->page, self->page);
+	saw = fm_result(ret, self->page);
+	EXPECT_EQ(taken(variant, self->page), ret);
 	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_RESIZE, &resize));
 	EXPECT_SIGNALS(SIGBUS, map + 5 * self->page, 1);
 	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_REVOKE));
 	ASSERT_EQ(0, munmap(map, FM_PAGES * self->page));
-	ASSERT_EQ(self->page, read(pipes[0], out, self->page));
-	EXPECT_EQ(5, fm_page_at(out));
+	if (ret == self->page) {
+		ASSERT_EQ(self->page, read(pipes[0], out, self->page));
+		saw = fm_shown_page(out, 5);
+		EXPECT_EQ(5, fm_page_at(out));
+	}
+	SAW("vmsplice(), shrink, revoke, munmap, read the pipe", "%s", saw);
 	close(pipes[0]);
 	close(pipes[1]);
 }
@@ -214,14 +235,17 @@ TEST_F(buffer, process_vm_readv)
 	struct iovec local = { .iov_base = out, .iov_len = sizeof(out) };
 	struct iovec remote = { .iov_base = map, .iov_len = sizeof(out) };
 	pid_t pid;
+	long ret;
 
 	ASSERT_NE(MAP_FAILED, map);
 	memset(out, 0, sizeof(out));
 	EXPECT_STAMPS(map, 0, 1);
 	pid = idle_child();
 	ASSERT_LE(0, pid);
-	EXPECT_EQ(taken(variant, sizeof(out)),
-		  fm_errno(process_vm_readv(pid, &local, 1, &remote, 1, 0)));
+	ret = fm_errno(process_vm_readv(pid, &local, 1, &remote, 1, 0));
+	SAW("process_vm_readv() from another's mapping", "%s",
+	    fm_result(ret, sizeof(out)));
+	EXPECT_EQ(taken(variant, sizeof(out)), ret);
 	for (size_t i = 0; i < 4; i++)
 		EXPECT_EQ(fm_is_by_page(variant) ? i : -1,
 			  fm_page_at(out + i * self->page));
@@ -234,6 +258,7 @@ TEST_F(buffer, process_vm_writev)
 	struct iovec local = { .iov_base = in, .iov_len = sizeof(in) };
 	struct iovec remote = { .iov_base = map, .iov_len = sizeof(in) };
 	pid_t pid;
+	long ret;
 
 	ASSERT_NE(MAP_FAILED, map);
 	for (size_t i = 0; i < 4; i++)
@@ -241,8 +266,10 @@ TEST_F(buffer, process_vm_writev)
 	EXPECT_STAMPS(map, 0, 1);
 	pid = idle_child();
 	ASSERT_LE(0, pid);
-	EXPECT_EQ(taken(variant, sizeof(in)),
-		  fm_errno(process_vm_writev(pid, &local, 1, &remote, 1, 0)));
+	ret = fm_errno(process_vm_writev(pid, &local, 1, &remote, 1, 0));
+	SAW("process_vm_writev() to another's mapping", "%s",
+	    fm_result(ret, sizeof(in)));
+	EXPECT_EQ(taken(variant, sizeof(in)), ret);
 	EXPECT_STAMPS(map, fm_is_by_page(variant) ? 8 : 0, 4);
 	EXPECT_STAMPS(map + 4 * self->page, 4, FM_PAGES - 4);
 	end_child(pid);
@@ -254,11 +281,14 @@ TEST_F(buffer, process_vm_readv_into_the_mapping)
 	char *map = fm_map(self, 0, FM_PAGES), in[self->page];
 	struct iovec local = { .iov_base = map, .iov_len = self->page };
 	struct iovec remote = { .iov_base = in, .iov_len = self->page };
+	long ret;
 
 	ASSERT_NE(MAP_FAILED, map);
 	fm_stamp_page(in, 8);
-	EXPECT_EQ(self->page,
-		  process_vm_readv(getpid(), &local, 1, &remote, 1, 0));
+	ret = fm_errno(process_vm_readv(getpid(), &local, 1, &remote, 1, 0));
+	SAW("process_vm_readv() into the caller's mapping", "%s",
+	    fm_both(fm_result(ret, self->page), fm_shown_page(map, 8)));
+	EXPECT_EQ(self->page, ret);
 	EXPECT_STAMPS(map, 8, 1);
 }
 
@@ -290,6 +320,7 @@ TEST_F(buffer, io_uring_buffer)
 	long ret = taken(variant, io_uring_takes_files() ? 0 : -EOPNOTSUPP);
 	struct io_uring_params params = { 0 };
 	char *map = fm_map(self, 0, FM_PAGES);
+	long size = 4 * self->page, touched, untouched;
 	int ring;
 
 	ASSERT_NE(MAP_FAILED, map);
@@ -297,9 +328,14 @@ TEST_F(buffer, io_uring_buffer)
 	if (ring < 0)
 		SKIP(return, "io_uring is not available");
 	EXPECT_STAMPS(map, 0, 4);
-	EXPECT_EQ(ret, register_buffer(ring, map, 4 * self->page));
-	EXPECT_EQ(ret, register_buffer(ring, map + 4 * self->page,
-				       4 * self->page));
+	touched = register_buffer(ring, map, size);
+	untouched = register_buffer(ring, map + size, size);
+	SAW("register touched pages as buffer of io_uring", "%s",
+	    fm_result(touched, 0));
+	SAW("register untouched pages as buffer of io_uring", "%s",
+	    fm_result(untouched, 0));
+	EXPECT_EQ(ret, touched);
+	EXPECT_EQ(ret, untouched);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 	close(ring);
 }
@@ -308,11 +344,16 @@ TEST_F(buffer, copied_out)
 {
 	char *map = fm_map(self, 0, FM_PAGES), out[self->page];
 	int pipes[2];
+	long ret;
 
 	ASSERT_NE(MAP_FAILED, map);
 	ASSERT_EQ(0, pipe(pipes));
 	EXPECT_STAMPS(map, 0, 1);
-	EXPECT_EQ(4 * self->page, write(pipes[1], map, 4 * self->page));
+	ret = fm_errno(write(pipes[1], map, 4 * self->page));
+	SAW("touch a page, write(2) it and 3 more to a pipe",
+	    "%s, %" PRIu64 " faults", fm_result(ret, 4 * self->page),
+	    fm_faults(self->fd));
+	EXPECT_EQ(4 * self->page, ret);
 	for (size_t i = 0; i < 4; i++) {
 		ASSERT_EQ(self->page, read(pipes[0], out, self->page));
 		EXPECT_EQ(i, fm_page_at(out));
@@ -326,6 +367,7 @@ TEST_F(buffer, copied_in)
 {
 	char *map = fm_map(self, 0, FM_PAGES), in[self->page];
 	int pipes[2];
+	long ret;
 
 	ASSERT_NE(MAP_FAILED, map);
 	ASSERT_EQ(0, pipe(pipes));
@@ -334,7 +376,11 @@ TEST_F(buffer, copied_in)
 		fm_stamp_page(in, 8 + i);
 		ASSERT_EQ(self->page, write(pipes[1], in, self->page));
 	}
-	EXPECT_EQ(4 * self->page, read(pipes[0], map, 4 * self->page));
+	ret = fm_errno(read(pipes[0], map, 4 * self->page));
+	SAW("touch a page, read(2) into it and 3 more from a pipe",
+	    "%s, %" PRIu64 " faults", fm_result(ret, 4 * self->page),
+	    fm_faults(self->fd));
+	EXPECT_EQ(4 * self->page, ret);
 	EXPECT_STAMPS(map, 8, 4);
 	EXPECT_STAMPS(map + 4 * self->page, 4, FM_PAGES - 4);
 	close(pipes[0]);

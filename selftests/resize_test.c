@@ -22,43 +22,53 @@ TEST_F(buffer, shrink_cuts_off_the_tail)
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 	ASSERT_EQ(0, fm_resize(self->fd, 6));
 	EXPECT_EQ(6 * self->page, bytes(self->fd));
+	SAW("shrink the buffer, read what is left", "%s", fm_shown(map, 0, 6));
 	EXPECT_STAMPS(map, 0, 6);
-	EXPECT_SIGNALS(SIGBUS, map + 6 * self->page, FM_PAGES - 6);
+	SAW("shrink the buffer, read what went", "%s",
+	    fm_shown(map + 6 * self->page, 6, FM_PAGES - 6));
 	stats = fm_stats(self->fd);
+	EXPECT_SIGNALS(SIGBUS, map + 6 * self->page, FM_PAGES - 6);
 	EXPECT_EQ(1, stats.zaps);
 	EXPECT_EQ(FM_PAGES - 6, stats.sigbus);
 	EXPECT_EQ(6 * self->page, lseek(self->fd, 0, SEEK_END));
 	EXPECT_EQ(MAP_FAILED, fm_map(self, 6, 1));
+	SAW("shrink the buffer, map what went", "%s", fm_outcome(false));
 	EXPECT_EQ(ENXIO, errno);
 }
 
 TEST_F(buffer, grow_adds_zeroes)
 {
 	char *map, zero[self->page], page[self->page];
+	bool same = true;
 	size_t i;
 
 	if (fm_is_device(variant))
-		SKIP(return, "a device's memory shows what the device has there");
+		DOES_NOT_APPLY("a device's memory shows what the device has there");
 	memset(zero, 0, sizeof(zero));
 	ASSERT_EQ(0, fm_resize(self->fd, 3 * FM_PAGES));
 	map = fm_map(self, 0, 3 * FM_PAGES);
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 	for (i = FM_PAGES; i < 3 * FM_PAGES; i++) {
-		EXPECT_EQ(0, memcmp(map + i * self->page, zero, self->page));
 		ASSERT_EQ(self->page, pread(self->fd, page, self->page,
 					    i * self->page));
 		EXPECT_EQ(0, memcmp(page, zero, self->page));
+		same = !memcmp(map + i * self->page, zero, self->page) && same;
 	}
+	SAW("grow the buffer, map it, read what came", "%s",
+	    same ? "zeroes" : "other data");
+	EXPECT_TRUE(same);
 }
 
 TEST_F(buffer, shrunk_and_grown_again_shows_nothing_old)
 {
 	char zero[self->page], page[self->page], *map;
+	const char *saw = "zeroes";
 	size_t i;
+	int sig;
 
 	if (fm_is_device(variant))
-		SKIP(return, "a device's memory shows what the device has there");
+		DOES_NOT_APPLY("a device's memory shows what the device has there");
 	memset(zero, 0, sizeof(zero));
 	map = fm_map(self, 0, FM_PAGES);
 	ASSERT_NE(MAP_FAILED, map);
@@ -71,9 +81,15 @@ TEST_F(buffer, shrunk_and_grown_again_shows_nothing_old)
 					    i * self->page));
 		EXPECT_EQ(0, memcmp(page, zero, self->page));
 		/* A mapping with a fault handler comes back. */
-		EXPECT_EQ(fm_comes_back(variant) ? 0 : SIGBUS,
-			  fm_read_at(map + i * self->page));
+		sig = fm_read_at(map + i * self->page);
+		EXPECT_EQ(fm_comes_back(variant) ? 0 : SIGBUS, sig);
+		if (sig)
+			saw = fm_signal(sig);
+		else if (memcmp(map + i * self->page, zero, self->page))
+			saw = "other data";
 	}
+	SAW("shrink and grow the buffer, read the old mapping there", "%s", saw);
+	EXPECT_STREQ(fm_comes_back(variant) ? "zeroes" : "SIGBUS", saw);
 }
 
 /* What is in a device's memory is not ours to clear. */
@@ -82,10 +98,12 @@ TEST_F(buffer, shrunk_and_grown_again_shows_the_device)
 	char *map;
 
 	if (!fm_is_device(variant))
-		SKIP(return, "what is no device's memory is cleared");
+		DOES_NOT_APPLY("what is no device's memory is cleared");
 	ASSERT_EQ(0, fm_resize(self->fd, 5));
 	ASSERT_EQ(0, fm_resize(self->fd, FM_PAGES));
 	map = fm_map(self, 0, FM_PAGES);
+	SAW("shrink and grow a device's memory, map and read all", "%s",
+	    fm_mapped(map, 0, FM_PAGES));
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 }
@@ -97,19 +115,25 @@ TEST_F(buffer, across_blocks)
 	char page[self->page];
 	uint64_t *words = (uint64_t *)page;
 	size_t i, n, had = FM_PAGES;
+	uint64_t want;
+	bool same = true;
 
 	if (fm_is_device(variant))
-		SKIP(return, "a device's memory is one block");
+		DOES_NOT_APPLY("a device's memory is one block");
 	for (n = 0; n < sizeof(sizes) / sizeof(*sizes); n++) {
 		ASSERT_EQ(0, fm_resize(self->fd, sizes[n]));
 		for (i = 0; i < sizes[n]; i++) {
 			ASSERT_EQ(self->page, pread(self->fd, page, self->page,
 						    i * self->page));
-			ASSERT_EQ(i < had ? fm_stamp_word(i, 0) : 0, words[0]);
+			want = i < had ? fm_stamp_word(i, 0) : 0;
+			same = words[0] == want && same;
 		}
 		ASSERT_EQ(0, fm_stamp(self->fd, 0, sizes[n]));
 		had = sizes[n];
 	}
+	SAW("resize up and down between 1 and 2000 pages, read all", "%s",
+	    fm_same(same));
+	EXPECT_TRUE(same);
 }
 
 TEST_F(buffer, reaches_other_processes)
@@ -125,11 +149,14 @@ TEST_F(buffer, reaches_other_processes)
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		int seen = fm_page_at(map + 12 * self->page) == 12;
+		int sig, seen = fm_page_at(map + 12 * self->page) == 12;
 
 		seen = write(from_child[1], &byte, 1) == 1 && seen;
 		seen = read(to_child[0], &byte, 1) == 1 && seen;
-		seen = fm_read_at(map + 12 * self->page) == SIGBUS && seen;
+		sig = fm_read_at(map + 12 * self->page);
+		SAW("shrink the buffer, another process reads what went", "%s",
+		    fm_signal(sig));
+		seen = sig == SIGBUS && seen;
 		_exit(!(seen && fm_page_at(map) == 0));
 	}
 	ASSERT_EQ(1, read(from_child[0], &byte, 1));
@@ -142,7 +169,8 @@ TEST_F(buffer, reaches_other_processes)
 /*
  * Translations that are being made while the buffer shrinks must not survive it.
  * A child makes them over and over, by mmap(2) and by touching the last page; the
- * parent shrinks meanwhile, and says so. What the child mapped last is looked at.
+ * parent shrinks meanwhile, and says so. What the child mapped last is looked at:
+ * the signal that it raises is the result, if there was time to map anything.
  */
 #define RACE_PAGES	1024
 
@@ -164,12 +192,15 @@ static int race(const FIXTURE_DATA(buffer) *self, volatile int *shrunk,
 	}
 	while (!*shrunk)
 		sched_yield();
-	return map != MAP_FAILED && fm_read_at(map + tail) != SIGBUS;
+	return map == MAP_FAILED ? SIGBUS : fm_read_at(map + tail);
 }
 
 static void run_races(struct __test_metadata *_metadata,
-		      FIXTURE_DATA(buffer) *self, bool touch)
+		      FIXTURE_DATA(buffer) *self,
+		      const FIXTURE_VARIANT(buffer) *variant,
+		      const char *row, bool touch)
 {
+	bool cut_off = true;
 	volatile int *shrunk = mmap(NULL, self->page, PROT_READ | PROT_WRITE,
 				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int round, status;
@@ -187,20 +218,25 @@ static void run_races(struct __test_metadata *_metadata,
 		ASSERT_EQ(0, fm_resize(self->fd, 1));
 		*shrunk = 1;
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
-		EXPECT_EQ(0, status);
+		ASSERT_TRUE(WIFEXITED(status));
+		EXPECT_EQ(SIGBUS, WEXITSTATUS(status));
+		cut_off = WEXITSTATUS(status) == SIGBUS && cut_off;
 	}
+	SAW(row, "%s", cut_off ? "SIGBUS" : "survives");
 }
 
 /* An eager mmap(2) fills page tables before the kernel can find its VMA. */
 TEST_F_TIMEOUT(buffer, cuts_off_mappings_in_the_making, 60)
 {
-	run_races(_metadata, self, false);
+	run_races(_metadata, self, variant,
+		  "shrink the buffer during mmap(), read what went", false);
 }
 
 /* A lazy translation is made after the fault handler has returned. */
 TEST_F_TIMEOUT(buffer, cuts_off_faults_in_flight, 60)
 {
-	run_races(_metadata, self, true);
+	run_races(_metadata, self, variant,
+		  "shrink the buffer during a touch, read what went", true);
 }
 
 /* The private copies of what is cut off go too, as those of a file do. */
@@ -208,14 +244,16 @@ TEST_F(buffer, reaches_private_copies)
 {
 	char *map = mmap(NULL, FM_PAGES * self->page, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE, self->fd, 0);
+	const char *saw = fm_outcome(map != MAP_FAILED);
 
-	ASSERT_EQ(!fm_is_by_page(variant), map == MAP_FAILED);
-	if (!fm_is_by_page(variant))
-		return;
-	EXPECT_EQ(0, fm_write_at(map + 10 * self->page));
-	ASSERT_EQ(0, fm_resize(self->fd, 10));
-	EXPECT_EQ(SIGBUS, fm_read_at(map + 10 * self->page));
-	EXPECT_STAMPS(map, 0, 10);
+	if (map != MAP_FAILED) {
+		EXPECT_EQ(0, fm_write_at(map + 10 * self->page));
+		ASSERT_EQ(0, fm_resize(self->fd, 10));
+		saw = fm_signal(fm_read_at(map + 10 * self->page));
+		EXPECT_STAMPS(map, 0, 10);
+	}
+	SAW("MAP_PRIVATE, write, shrink the buffer, read what went", "%s", saw);
+	EXPECT_STREQ(fm_is_by_page(variant) ? "SIGBUS" : "EINVAL", saw);
 }
 
 /* Before the first use there is no memory, and a size costs nothing. */
@@ -225,12 +263,15 @@ TEST_F(buffer, before_the_first_use)
 	int fd;
 
 	if (fm_is_device(variant))
-		SKIP(return, "a device has its memory always");
+		DOES_NOT_APPLY("a device has its memory always");
 	fd = fm_create(variant->memory, variant->strategy, FM_PAGES);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, fm_resize(fd, 1UL << 30));
 	ASSERT_EQ(0, fm_resize(fd, 2));
 	ASSERT_EQ(0, ioctl(fd, FAULTMAP_INFO, &info));
+	SAW("resize a new buffer to 1 GiB and down", "%s",
+	    info.flags & FAULTMAP_INFO_ALLOCATED ? "takes memory" :
+						   "takes no memory");
 	EXPECT_EQ(0, info.flags & FAULTMAP_INFO_ALLOCATED);
 	EXPECT_EQ(0, info.extents);
 	ASSERT_EQ(0, fm_stamp(fd, 0, 2));
@@ -246,6 +287,7 @@ TEST_F(buffer, before_the_first_use)
 TEST_F(buffer, too_large)
 {
 	EXPECT_EQ(-1, fm_resize(self->fd, 1UL << 40));
+	SAW("grow the buffer to 1 TiB", "%s", fm_outcome(false));
 	EXPECT_EQ(fm_is_device(variant) ? EFBIG : ENOMEM, errno);
 	EXPECT_EQ(FM_PAGES * self->page, bytes(self->fd));
 }

@@ -13,15 +13,20 @@ TEST_F(buffer, everything_fails)
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_STAMPS(map, 0, FM_PAGES / 2);
 	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_REVOKE));
-	EXPECT_SIGNALS(SIGBUS, map, FM_PAGES);
+	SAW("REVOKE, read touched and untouched pages", "%s",
+	    fm_shown(map, 0, FM_PAGES));
 	EXPECT_EQ(FM_PAGES, fm_stats(self->fd).sigbus);
 	EXPECT_EQ(1, fm_stats(self->fd).zaps);
+	EXPECT_SIGNALS(SIGBUS, map, FM_PAGES);
 
 	EXPECT_EQ(MAP_FAILED, fm_map(self, 0, 1));
+	SAW("REVOKE, mmap()", "%s", fm_outcome(false));
 	EXPECT_EQ(ENODEV, errno);
 	EXPECT_EQ(-1, pread(self->fd, &byte, 1, 0));
+	SAW("REVOKE, read(2)", "%s", fm_outcome(false));
 	EXPECT_EQ(ENODEV, errno);
 	EXPECT_EQ(-1, pwrite(self->fd, &byte, 1, 0));
+	SAW("REVOKE, write(2)", "%s", fm_outcome(false));
 	EXPECT_EQ(ENODEV, errno);
 	EXPECT_EQ(-1, ioctl(self->fd, FAULTMAP_RESIZE, &resize));
 	EXPECT_EQ(ENODEV, errno);
@@ -45,12 +50,18 @@ TEST_F(buffer, reaches_other_processes)
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		int seen = fm_page_at(map) == 0;
+		int touched, untouched, seen = fm_page_at(map) == 0;
 
 		seen = write(from_child[1], &byte, 1) == 1 && seen;
 		seen = read(to_child[0], &byte, 1) == 1 && seen;
-		seen = fm_read_at(map) == SIGBUS && seen;
-		_exit(!(fm_write_at(map + self->page) == SIGBUS && seen));
+		touched = fm_read_at(map);
+		untouched = fm_write_at(map + self->page);
+		SAW("REVOKE, another process reads a touched page", "%s",
+		    fm_signal(touched));
+		SAW("REVOKE, another process writes an untouched page", "%s",
+		    fm_signal(untouched));
+		seen = touched == SIGBUS && untouched == SIGBUS && seen;
+		_exit(!seen);
 	}
 	ASSERT_EQ(1, read(from_child[0], &byte, 1));
 	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_REVOKE));
@@ -73,8 +84,12 @@ TEST_F(buffer, node_is_opened_anew)
 	fd = open(fm_node(variant), O_RDWR);
 	ASSERT_LE(0, fd);
 	map = mmap(NULL, 4 * self->page, PROT_READ, MAP_SHARED, fd, 0);
+	SAW("REVOKE, open the node anew, map and read", "%s",
+	    fm_mapped(map, 0, 4));
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_STAMPS(map, 0, 4);
+	SAW("REVOKE, open the node anew, read the old mapping", "%s",
+	    fm_shown(old_map, 0, 4));
 	EXPECT_SIGNALS(SIGBUS, old_map, 4);
 	munmap(old_map, 4 * self->page);
 	munmap(map, 4 * self->page);
@@ -85,7 +100,7 @@ TEST_F(buffer, node_is_opened_anew)
 /* One zap reaches the mappings made through every node of the buffer. */
 TEST_F(buffer, reaches_the_other_node)
 {
-	int fd = open(fm_node(variant), O_RDWR), other;
+	int fd = open(fm_node(variant), O_RDWR), other, sig;
 	char *map;
 
 	other = open(fm_node_by(variant, fm_is_lazy(variant) ? "eager" : "lazy-pfn"),
@@ -96,7 +111,10 @@ TEST_F(buffer, reaches_the_other_node)
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_EQ(0, fm_read_at(map));
 	ASSERT_EQ(0, ioctl(fd, FAULTMAP_REVOKE));
-	EXPECT_EQ(SIGBUS, fm_read_at(map));
+	sig = fm_read_at(map);
+	SAW("REVOKE, read a touched page through another strategy's node", "%s",
+	    fm_signal(sig));
+	EXPECT_EQ(SIGBUS, sig);
 	munmap(map, self->page);
 	close(fd);
 	close(other);

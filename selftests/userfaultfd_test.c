@@ -32,14 +32,16 @@ TEST_F(buffer, register_missing)
 	size_t len = FM_PAGES * self->page;
 	char *anon = mmap(NULL, len, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int fd = open_userfaultfd();
+	int fd = open_userfaultfd(), ret;
 
 	ASSERT_NE(MAP_FAILED, map);
 	ASSERT_NE(MAP_FAILED, anon);
 	if (fd < 0)
 		SKIP(return, "userfaultfd is not available");
 	EXPECT_EQ(0, register_missing(fd, anon, len));
-	EXPECT_EQ(-EINVAL, register_missing(fd, map, len));
+	ret = register_missing(fd, map, len);
+	SAW("UFFDIO_REGISTER for missing pages", "%s", fm_result(ret, 0));
+	EXPECT_EQ(-EINVAL, ret);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 	close(fd);
 }
