@@ -26,6 +26,7 @@ help:
 	@echo '  make test-all           the selftests on every kernel, $(kernels), and of the runner'
 	@echo '  make bench              every way of mapping, pattern and share: ten minutes, one page'
 	@echo '  make regress            a few cells against their recorded costs'
+	@echo '  make matrix             the selftests on every kernel, and notes/matrix.md of what they saw'
 	@echo '  make vm RUN='\''COMMAND'\''    one command in a guest with the module loaded'
 	@echo '  make vm                 a shell there'
 	@echo '  make test-windows       the selftests with other windows for lazy-pfn'
@@ -58,6 +59,10 @@ test-all:
 
 test-windows:
 	@selftests/test $(foreach w,0 2 16 512,$(kernels:%=%:$(w)))
+
+matrix:
+	@selftests/test $(kernels)
+	@selftests/matrix
 
 test-runner:
 	@selftests/test runner
@@ -98,4 +103,4 @@ clean:
 clean-cache:
 	@$(vm) clean
 
-.PHONY: module help vm test test-all test-runner compare bench regress winsim lint load unload check clean clean-cache
+.PHONY: module help vm test test-all test-windows matrix test-runner compare bench regress winsim lint load unload check clean clean-cache
