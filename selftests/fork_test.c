@@ -195,7 +195,8 @@ TEST_F(buffer, dofork)
 	ret = madvise(map, size, MADV_DOFORK);
 	SAW("madvise(MADV_DOFORK) after MADV_DONTFORK", "%s", fm_outcome(!ret));
 	EXPECT_EQ(takes_dofork(variant) ? 0 : -EINVAL, fm_errno(ret));
-	EXPECT_EQ(0, in_child(ret ? is_gone : sees_stamps, map, self->page));
+	EXPECT_EQ(ret ? SIGSEGV : 0,
+		  in_child(ret ? reads : sees_stamps, map, self->page));
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 }
 
