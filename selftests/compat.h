@@ -18,6 +18,7 @@ struct fm_compat_request {
 	__u32 create;	/* a buffer, rather than use the node */
 	__u32 memory;
 	__u32 strategy;
+	__u32 window;
 	char node[64];
 };
 
@@ -49,12 +50,13 @@ static const __u32 fm_layout[] = {
 	FM_MEMBER(info, bytes), FM_MEMBER(info, extents),
 	FM_MEMBER(info, memory), FM_MEMBER(info, strategy),
 	FM_MEMBER(info, order), FM_MEMBER(info, flags),
+	FM_MEMBER(info, window), FM_MEMBER(info, reserved),
 	sizeof(struct faultmap_stats),
 	FM_MEMBER(stats, read_faults), FM_MEMBER(stats, write_faults),
 	FM_MEMBER(stats, pages_installed), FM_MEMBER(stats, sigbus),
 	FM_MEMBER(stats, mmaps), FM_MEMBER(stats, opens),
 	FM_MEMBER(stats, closes), FM_MEMBER(stats, moves),
-	FM_MEMBER(stats, zaps),
+	FM_MEMBER(stats, zaps), FM_MEMBER(stats, huge_faults),
 	sizeof(struct faultmap_resize),
 	FM_MEMBER(resize, bytes), FM_MEMBER(resize, flags),
 };

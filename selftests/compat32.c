@@ -129,6 +129,7 @@ static int open_buffer(void)
 	arg.bytes = FM_COMPAT_PAGES * PAGE;
 	arg.memory = request.memory;
 	arg.strategy = request.strategy;
+	arg.window = request.window;
 	fd = call(__NR_ioctl, fd, FAULTMAP_CREATE, (long)&arg);
 	note(FM_CREATE, fd < 0 ? fd : 0);
 	return fd;

@@ -59,6 +59,7 @@ static int use(const FIXTURE_VARIANT(buffer) *variant,
 		.create = !fm_is_device(variant),
 		.memory = variant->memory,
 		.strategy = variant->strategy,
+		.window = fm_window(variant->strategy),
 	};
 
 	memset(reply, 0, sizeof(*reply));
