@@ -15,7 +15,7 @@ function judge(number, what, sign, wanted, figure, where)
 	else
 		verdict = "missed"
 	printf "%s;%s;%s %.2f;%s;%s;%s\n", number, what, sign, wanted,
-		figure == "" ? "-" : sprintf("%.2f", figure), verdict, where
+		figure == "" ? "-" : sprintf("%.3f", figure), verdict, where
 }
 
 function over(a, b) { return a > 0 && b > 0 ? a / b : "" }
