@@ -55,7 +55,7 @@ test:
 	@selftests/test $(KERNEL)
 
 test-all:
-	@selftests/test runner $(kernels) $(kernels:%=%:0)
+	@selftests/test runner $(kernels)
 
 test-windows:
 	@selftests/test $(foreach w,0 2 16 512,$(kernels:%=%:$(w)))

@@ -343,6 +343,7 @@ unsigned long faultmap_resolve_each(const struct faultmap_file *file,
 	const struct faultmap_buffer *buf = file->view->buffer;
 	unsigned long npages, *addr, i;
 
+	/* As in faultmap_resolve_any(). */
 	npages = smp_load_acquire(&buf->npages);
 	addr = READ_ONCE(buf->addr);
 	if (faultmap_revoked(file) || pgoff >= npages || !addr)
