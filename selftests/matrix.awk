@@ -2,7 +2,8 @@
 # Makes notes/matrix.md of KTAP from the kselftest runner: a file for each of
 # `kernels`, in that order. The lines "saw|TEST|NODE|ROW|OUTCOME" of a test belong
 # to the verdict that follows them. A node is MEMORY-STRATEGY, and a variant of a
-# fixture has its name, with "_" for "-". A test that does not apply notes "-".
+# fixture has its name, with "_" for "-"; a test without variants notes for many
+# nodes. A test that does not apply notes "-".
 
 BEGIN {
 	kernel_count = split(kernels, kernel_names, " ")
@@ -17,12 +18,14 @@ function complain(text)
 	complaints++
 }
 
-function add_note(text, test, node,	part, row, cell)
+function add_note(text, test, variant,	part, node, row, cell)
 {
 	split(text, part, "|")
-	if (part[2] != test || part[3] != node)
-		complain(kernel ": " program " " test " of " node \
-			": noted as " part[2] " of " part[3])
+	node = part[3]
+	if (part[2] != test || (variant && node != variant))
+		complain(kernel ": " program " " test " of " variant \
+			": noted as " part[2] " of " node)
+	see_node(node)
 	if (part[4] == "-") {
 		exempt[kernel, program, test, node] = 1
 		return
@@ -33,7 +36,7 @@ function add_note(text, test, node,	part, row, cell)
 	if (!(row in rows))
 		row_names[++row_count] = row
 	rows[row] = 1
-	noting[program] = noting[program, test] = 1
+	noting[program] = 1
 	if (cell in outcomes && outcomes[cell] != part[5])
 		complain(kernel ": " program " " test " of " node \
 			": two outcomes: " part[4])
@@ -41,24 +44,29 @@ function add_note(text, test, node,	part, row, cell)
 }
 
 # "ok 7 NAME", "not ok ...", "... # SKIP why", where 6.1 leaves out the name
-function end_of_test(line,	verdict, name, node, i)
+function end_of_test(line,	verdict, name, parts, node, i)
 {
 	verdict = line ~ /# SKIP/ ? "not run" : line ~ /^not/ ? "FAILED" : "ran"
-	if (split(running, name, ".") != 3 || name[2] !~ /_/) {
-		if (pending)
-			complain(kernel ": " program " " running ": noted, but of no node")
-		pending = 0
-		return
-	}
-	node = name[2]
+	parts = split(running, name, ".")
+	node = parts == 3 && name[2] ~ /_/ ? name[2] : ""
 	gsub(/_/, "-", node)
-	test_names[++test_count] = program SUBSEP name[3]
-	node_of[test_count] = node
-	verdicts[kernel, program, name[3], node] = verdict
+	if (node)
+		see_node(node)
+	verdicts[kernel, program, name[parts], node] = verdict
 	for (i = 1; i <= pending; i++)
 		if (verdict == "ran" || notes[i] ~ /\|-$/)
-			add_note(notes[i], name[3], node)
+			add_note(notes[i], name[parts], node)
 	pending = 0
+}
+
+# In which order they come is what the matrix keeps.
+function see_node(node)
+{
+	if ((program, node) in seen)
+		return
+	seen[program, node] = 1
+	seen_in[++seen_count] = program
+	seen_nodes[seen_count] = node
 }
 
 FNR == 1		{ kernel = kernel_names[++files]; pending = 0 }
@@ -86,18 +94,11 @@ function add_node(node,	kind, strategy)
 }
 
 # What ran in the programs that note anything, whether it noted something or not.
-function add_nodes(	i, part)
+function add_nodes(	i)
 {
-	for (i = 1; i <= test_count; i++) {
-		split(test_names[i], part, SUBSEP)
-		if (!(part[1] in noting))
-			continue
-		add_node(node_of[i])
-		if (test_names[i] in noting)
-			continue
-		noting[test_names[i]] = 1
-		complain(part[1] " " part[2] ": noted nothing on any kernel")
-	}
+	for (i = 1; i <= seen_count; i++)
+		if (seen_in[i] in noting)
+			add_node(seen_nodes[i])
 }
 
 function check_cell(kernel, row, node,	part, verdict, missing)
@@ -112,6 +113,8 @@ function check_cell(kernel, row, node,	part, verdict, missing)
 	verdict = "not run"
 	if ((kernel, part[1], part[2], node) in verdicts)
 		verdict = verdicts[kernel, part[1], part[2], node]
+	else if ((kernel, part[1], part[2], "") in verdicts)
+		verdict = verdicts[kernel, part[1], part[2], ""]
 	if (verdict == "ran")
 		verdict = "noted nothing of: " part[3]
 	missing = kernel ": " part[1] " " part[2] ": " verdict
@@ -237,6 +240,8 @@ function print_head()
 	print "* `works; 6.1: ENOMEM`: the kernels named do what stands behind their name, all others what"
 	print "  stands first."
 	print "* `-`: the operation has no meaning for this memory; the test says why."
+	print ""
+	print "`lazy-pfn` maps one page for a fault here (`window=1`); with larger windows it faults less often."
 	print ""
 	print "Kinds of memory that do not differ share a table. Where a kind lacks a strategy, the driver"
 	print "refuses the pair (`ioctl_test` unsupported_pairs)."
