@@ -135,7 +135,7 @@ struct faultmap_info {
  * What is counted belongs to a node (all its descriptors together) or to a
  * private buffer, since the last FAULTMAP_STATS_RESET. The counts are exact:
  * @read_faults plus @write_faults is what the kernel adds to ru_minflt for the
- * same touches.
+ * same touches, unless threads touch one page at once: the kernel counts them all.
  */
 struct faultmap_stats {
 	__u64 read_faults;
