@@ -192,6 +192,18 @@ static inline uint64_t fm_faults(int fd)
 	return stats.read_faults + stats.write_faults;
 }
 
+/* Writes a file of the kernel; 0 or -errno. */
+static inline int fm_put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = fm_errno(write(fd, text, strlen(text)));
+	close(fd);
+	return ret < 0 ? ret : 0;
+}
+
 /* A range of free addresses: PROT_NONE, to be mapped over or unmapped. */
 static inline char *fm_reserve(size_t pages)
 {

@@ -10,18 +10,6 @@
 #define FM_CGROUPS	"/sys/fs/cgroup"
 #define FM_GROUP	FM_CGROUPS "/faultmap_test"
 
-/* Writes a file of the kernel; 0 or -errno. */
-static inline int fm_put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = fm_errno(write(fd, text, strlen(text)));
-	close(fd);
-	return ret < 0 ? ret : 0;
-}
-
 /* What the group has in use, in bytes; -1 if there is none. */
 static inline long long fm_charged(void)
 {

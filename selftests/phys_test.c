@@ -61,17 +61,6 @@ static int open_pci(const struct bar *bar, const char *strategy)
 	return fm_errno(open(path, O_RDWR | O_CLOEXEC));
 }
 
-static int put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = fm_errno(write(fd, text, strlen(text)));
-	close(fd);
-	return ret < 0 ? ret : 0;
-}
-
 /* The first line of /proc/iomem that ends in @name. */
 static bool find_resource(const char *name, unsigned long *start, unsigned long *end)
 {
@@ -123,7 +112,7 @@ TEST_F(module, device_goes_and_comes_back)
 		EXPECT_EQ(1, info.extents);
 	}
 
-	ASSERT_EQ(0, put(PCI_DRIVER "/unbind", bar.device));
+	ASSERT_EQ(0, fm_put(PCI_DRIVER "/unbind", bar.device));
 	EXPECT_EQ(-ENOENT, open_pci(&bar, "eager"));
 	EXPECT_FALSE(shown(&bar));
 	for (i = 0; i < 2; i++) {
@@ -143,7 +132,7 @@ TEST_F(module, device_goes_and_comes_back)
 	EXPECT_EQ(-EWOULDBLOCK, unload());
 
 	/* What was mapped stays dead, and what is opened anew is not. */
-	ASSERT_EQ(0, put(PCI_DRIVER "/bind", bar.device));
+	ASSERT_EQ(0, fm_put(PCI_DRIVER "/bind", bar.device));
 	EXPECT_TRUE(shown(&bar));
 	for (i = 0; i < 2; i++) {
 		EXPECT_EQ(SIGBUS, fm_read_at(maps[i]));
@@ -201,7 +190,7 @@ TEST_F(module, range_by_parameter)
 	snprintf(params, sizeof(params), "phys=64K@0x%lx", bar.start);
 	ASSERT_EQ(0, load(params));
 	EXPECT_EQ(-ENOENT, open_pci(&bar, "eager"));
-	EXPECT_EQ(-ENODEV, put(PCI_DRIVER "/bind", bar.device));
+	EXPECT_EQ(-ENODEV, fm_put(PCI_DRIVER "/bind", bar.device));
 	EXPECT_FALSE(exists("/dev/faultmap/phys-lazy"));
 	EXPECT_FALSE(exists("/dev/faultmap/phys-eager-page"));
 	fd = open("/dev/faultmap/phys-eager", O_RDWR);
