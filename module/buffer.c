@@ -166,12 +166,16 @@ void faultmap_buffer_put(struct faultmap_buffer *buf)
 	kref_put(&buf->ref, faultmap_buffer_release);
 }
 
-static unsigned long faultmap_pfn(const struct faultmap_buffer *buf,
-				  const unsigned long *addr, unsigned long index)
+/*
+ * Inline, and a branch, because a call, and more so an indirect one, costs more than
+ * the rest of a look-up.
+ */
+static __always_inline unsigned long faultmap_pfn(const struct faultmap_buffer *buf,
+						  const unsigned long *addr,
+						  unsigned long index)
 {
 	void *page = (void *)(addr[index] & PAGE_MASK);
 
-	/* Worth a branch: an indirect call costs more than the rest of a look-up. */
 	if (buf->memory->is_direct)
 		return page_to_pfn(virt_to_page(page));
 	return buf->memory->to_pfn(buf, page);
@@ -352,6 +356,30 @@ unsigned long faultmap_resolve_each(const struct faultmap_file *file,
 	for (i = 0; i < max; i++)
 		pfn[i] = faultmap_pfn(buf, addr, pgoff + i);
 	return max;
+}
+
+/**
+ * faultmap_resolve_page() - ask the same of a single page, of memory that has them
+ * @file: the file through which it is asked
+ * @pgoff: offset into the buffer in pages
+ *
+ * Context: faultmap_srcu is held, and for as long as the answer is used.
+ * Return: the page, without a reference of its own, or NULL if @pgoff is beyond the
+ * buffer or the file is revoked.
+ */
+struct page *faultmap_resolve_page(const struct faultmap_file *file, pgoff_t pgoff)
+{
+	const struct faultmap_buffer *buf = file->view->buffer;
+	unsigned long npages, *addr;
+
+	if (faultmap_revoked(file))
+		return NULL;
+	/* As in faultmap_resolve_any(). */
+	npages = smp_load_acquire(&buf->npages);
+	addr = READ_ONCE(buf->addr);
+	if (pgoff >= npages || !addr)
+		return NULL;
+	return pfn_to_page(faultmap_pfn(buf, addr, pgoff));
 }
 
 /**

@@ -28,6 +28,16 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
+/* Before, anonymous files shared one inode, whose times are not a driver's to stop. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#include <linux/anon_inodes.h>
+#define FM_OWN_ANON_INODES	false
+#define anon_inode_create_getfile(name, fops, priv, flags, context_inode) \
+	anon_inode_getfile(name, fops, priv, flags)
+#else
+#define FM_OWN_ANON_INODES	true
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
 static inline void set_ptes(struct mm_struct *mm, unsigned long addr, pte_t *ptep,
 			    pte_t pte, unsigned int nr)
@@ -48,7 +58,7 @@ static inline void set_ptes(struct mm_struct *mm, unsigned long addr, pte_t *pte
 /* Before, .huge_fault was there but never called for a driver's mapping. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && \
 	defined(CONFIG_TRANSPARENT_HUGEPAGE)
-#define FM_HAVE_HUGE_FAULT
+#define FM_HAVE_HUGE_FAULT	1
 #ifndef PMD_ORDER
 #define PMD_ORDER		(PMD_SHIFT - PAGE_SHIFT)
 #endif
@@ -58,6 +68,8 @@ static inline void set_ptes(struct mm_struct *mm, unsigned long addr, pte_t *pte
 #define vmf_insert_pfn_pmd(vmf, pfn, write) \
 	vmf_insert_pfn_pmd(vmf, __pfn_to_pfn_t(pfn, PFN_DEV), write)
 #endif
+#else
+#define FM_HAVE_HUGE_FAULT	0
 #endif
 
 #endif /* _FAULTMAP_COMPAT_H */

@@ -33,13 +33,12 @@ vm_fault_t faultmap_refuse_fault(struct vm_fault *vmf)
  */
 static struct page *faultmap_lock_page(struct faultmap_file *file, pgoff_t pgoff)
 {
-	struct page *page = NULL;
-	unsigned long pfn;
+	struct page *page;
 	int idx;
 
 	idx = srcu_read_lock(&faultmap_srcu);
-	if (faultmap_resolve(file, pgoff, 1, &pfn)) {
-		page = pfn_to_page(pfn);
+	page = faultmap_resolve_page(file, pgoff);
+	if (page) {
 		get_page(page);
 		lock_page(page);
 	}
@@ -47,8 +46,9 @@ static struct page *faultmap_lock_page(struct faultmap_file *file, pgoff_t pgoff
 	return page;
 }
 
-static void faultmap_count_fault(struct faultmap_file *file,
-				 struct vm_fault *vmf, unsigned long installed)
+static __always_inline void faultmap_count_fault(struct faultmap_file *file,
+						 struct vm_fault *vmf,
+						 unsigned long installed)
 {
 	bool write = vmf->flags & FAULT_FLAG_WRITE;
 
@@ -143,7 +143,7 @@ vm_fault_t faultmap_lazy_pfn_fault(struct vm_fault *vmf)
 	return ret;
 }
 
-#ifdef FM_HAVE_HUGE_FAULT
+#if FM_HAVE_HUGE_FAULT
 /* Whether a PMD fits: inside the VMA, and over frames aligned as it is. */
 static bool faultmap_resolve_huge(struct faultmap_file *file,
 				  struct vm_fault *vmf, unsigned long *pfn)

@@ -275,6 +275,8 @@ unsigned long faultmap_resolve(const struct faultmap_file *file, pgoff_t pgoff,
 unsigned long faultmap_resolve_each(const struct faultmap_file *file,
 				    pgoff_t pgoff, unsigned long max,
 				    unsigned long *pfn);
+struct page *faultmap_resolve_page(const struct faultmap_file *file,
+				   pgoff_t pgoff);
 unsigned long faultmap_buffer_extents(struct faultmap_buffer *buf);
 int faultmap_buffer_resize(struct faultmap_file *file, unsigned long npages);
 int faultmap_buffer_revoke(struct faultmap_file *file);

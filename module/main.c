@@ -95,12 +95,16 @@ static struct file *faultmap_create_filp(const struct faultmap_create *create)
 	faultmap_view_put(view);
 	if (!file)
 		return ERR_PTR(-ENOMEM);
-	filp = anon_inode_getfile("[faultmap]", &faultmap_fops, NULL,
-				  O_RDWR | O_CLOEXEC);
-	if (IS_ERR(filp))
+	filp = anon_inode_create_getfile("[faultmap]", &faultmap_fops, NULL,
+					 O_RDWR | O_CLOEXEC, NULL);
+	if (IS_ERR(filp)) {
 		faultmap_file_free(file);
-	else
-		faultmap_file_attach(filp, file);
+		return filp;
+	}
+	/* Before 7.x a write fault asks the inode only, not the file. */
+	if (FM_OWN_ANON_INODES)
+		file_inode(filp)->i_flags |= S_NOCMTIME;
+	faultmap_file_attach(filp, file);
 	return filp;
 }
 

@@ -184,34 +184,6 @@ static void faultmap_eager_vma_close(struct vm_area_struct *vma)
 	kref_put(&mapping->ref, faultmap_mapping_release);
 }
 
-typedef int (*faultmap_install_fn)(struct vm_area_struct *vma,
-				   unsigned long addr, unsigned long pfn,
-				   unsigned long pages);
-
-/* One call of @install for each stretch of contiguous frames. */
-static int faultmap_install_all(struct faultmap_file *file,
-				struct vm_area_struct *vma,
-				faultmap_install_fn install)
-{
-	unsigned long addr = vma->vm_start;
-	pgoff_t pgoff = vma->vm_pgoff;
-	unsigned long run, pfn;
-	int ret;
-
-	while (addr < vma->vm_end) {
-		run = faultmap_resolve(file, pgoff,
-				       (vma->vm_end - addr) >> PAGE_SHIFT, &pfn);
-		if (!run)
-			return -ENXIO;
-		ret = install(vma, addr, pfn, run);
-		if (ret)
-			return ret;
-		addr += run << PAGE_SHIFT;
-		pgoff += run;
-	}
-	return 0;
-}
-
 typedef int (*faultmap_fill_fn)(struct faultmap_file *file,
 				struct vm_area_struct *vma);
 
@@ -238,11 +210,26 @@ static int faultmap_do_eager_mmap(struct faultmap_file *file,
 	return 0;
 }
 
-static int faultmap_remap(struct vm_area_struct *vma, unsigned long addr,
-			  unsigned long pfn, unsigned long pages)
+/* One call for each stretch of contiguous frames. */
+static int faultmap_remap_runs(struct faultmap_file *file,
+			       struct vm_area_struct *vma)
 {
-	return remap_pfn_range(vma, addr, pfn, pages << PAGE_SHIFT,
-			       vma->vm_page_prot);
+	unsigned long addr = vma->vm_start;
+	pgoff_t pgoff = vma->vm_pgoff;
+	unsigned long run, pfn;
+	int ret;
+
+	for (; addr < vma->vm_end; addr += run << PAGE_SHIFT, pgoff += run) {
+		run = faultmap_resolve(file, pgoff,
+				       (vma->vm_end - addr) >> PAGE_SHIFT, &pfn);
+		if (!run)
+			return -ENXIO;
+		ret = remap_pfn_range(vma, addr, pfn, run << PAGE_SHIFT,
+				      vma->vm_page_prot);
+		if (ret)
+			return ret;
+	}
+	return 0;
 }
 
 static int faultmap_remap_all(struct faultmap_file *file,
@@ -256,7 +243,7 @@ static int faultmap_remap_all(struct faultmap_file *file,
 					     &pfn) == vma_pages(vma))
 		ret = memory->mmap(faultmap_kernel_addr(file, vma->vm_pgoff), pfn,
 				   vma);
-	return ret == -E2BIG ? faultmap_install_all(file, vma, faultmap_remap) : ret;
+	return ret == -E2BIG ? faultmap_remap_runs(file, vma) : ret;
 }
 
 /* What remap_pfn_range() sets, so that only the way and time of mapping differ. */
@@ -310,31 +297,41 @@ static const struct faultmap_strategy faultmap_lazy = {
 
 #define FM_INSERT_BATCH	64
 
-/* vm_insert_pages() wants an array: pages are given in pieces of one. */
-static int faultmap_insert(struct vm_area_struct *vma, unsigned long addr,
-			   unsigned long pfn, unsigned long pages)
+/* Returns how many pages were found at @pgoff, at most FM_INSERT_BATCH. */
+static unsigned long faultmap_gather_pages(struct faultmap_file *file,
+					   pgoff_t pgoff, unsigned long max,
+					   struct page **pages)
 {
-	struct page *batch[FM_INSERT_BATCH];
-	unsigned long i, n, left;
-	int ret;
+	unsigned long pfn[FM_INSERT_BATCH], i, n;
 
-	for (; pages; pages -= n) {
-		n = min_t(unsigned long, pages, FM_INSERT_BATCH);
-		for (i = 0; i < n; i++)
-			batch[i] = pfn_to_page(pfn++);
-		left = n;
-		ret = vm_insert_pages(vma, addr, batch, &left);
-		if (ret)
-			return ret;
-		addr += n << PAGE_SHIFT;
-	}
-	return 0;
+	n = faultmap_resolve_each(file, pgoff, min(max, ARRAY_SIZE(pfn)), pfn);
+	for (i = 0; i < n; i++)
+		pages[i] = pfn_to_page(pfn[i]);
+	return n;
 }
 
+/* vm_insert_pages() asks for no contiguity: each call gets a full array. */
 static int faultmap_insert_all(struct faultmap_file *file,
 			       struct vm_area_struct *vma)
 {
-	return faultmap_install_all(file, vma, faultmap_insert);
+	struct page *pages[FM_INSERT_BATCH];
+	unsigned long addr = vma->vm_start;
+	pgoff_t pgoff = vma->vm_pgoff;
+	unsigned long n, left;
+	int ret;
+
+	for (; addr < vma->vm_end; addr += n << PAGE_SHIFT, pgoff += n) {
+		n = faultmap_gather_pages(file, pgoff,
+					  (vma->vm_end - addr) >> PAGE_SHIFT,
+					  pages);
+		if (!n)
+			return -ENXIO;
+		left = n;
+		ret = vm_insert_pages(vma, addr, pages, &left);
+		if (ret)
+			return ret;
+	}
+	return 0;
 }
 
 static int faultmap_eager_page_mmap(struct faultmap_file *file,
@@ -378,7 +375,7 @@ static const struct vm_operations_struct faultmap_lazy_pfn_vm_ops = {
 	.access	= faultmap_vma_access,
 	.fault	= faultmap_lazy_pfn_fault,
 	.map_pages = faultmap_map_pages,
-#ifdef FM_HAVE_HUGE_FAULT
+#if FM_HAVE_HUGE_FAULT
 	.huge_fault = faultmap_lazy_pfn_huge_fault,
 #endif
 };
