@@ -7,19 +7,18 @@
 
 #include "faultmap.h"
 
-#ifdef FM_HAVE_BATCH
-
-#define FM_BATCHES	true
-
 /* A fill goes on within one page table, which apply_to_page_range() has locked. */
 struct faultmap_fill {
 	struct faultmap_file *file;
 	struct vm_area_struct *vma;
-	const struct faultmap_touch *touch;	/* of a lazy mapping */
+	struct faultmap_touch touch;		/* of a lazy mapping */
+	struct faultmap_span span;		/* what is clear without a look */
 	bool empty;				/* the table, before the fault */
 	unsigned long count;			/* of an eager one: pages */
 	unsigned long installed;
 };
+
+#ifdef FM_HAVE_BATCH
 
 /* Fills what is empty of @n entries. */
 static unsigned long faultmap_set_frames(struct mm_struct *mm, unsigned long addr,
@@ -40,7 +39,7 @@ static unsigned long faultmap_set_frames(struct mm_struct *mm, unsigned long add
 	return installed;
 }
 
-#define FM_FRAMES	32
+#define FM_FRAMES	64
 
 /* Returns how many pages it has looked at. */
 static unsigned long faultmap_fill_scattered(struct faultmap_fill *fill, pte_t *pte,
@@ -95,12 +94,12 @@ static struct faultmap_span faultmap_choose_span(struct faultmap_fill *fill,
 						 pte_t *table)
 {
 	const struct faultmap_view *view = fill->file->view;
-	const struct faultmap_touch *touch = fill->touch;
-	struct faultmap_table_view seen = { .empty = true };
+	const struct faultmap_touch *touch = &fill->touch;
+	struct faultmap_table_view seen = { .empty = fill->empty };
 
-	if (view->window)
-		return faultmap_window_fixed(view->window, touch);
-	if (!fill->empty)
+	if (fill->span.count)
+		return fill->span;
+	if (!seen.empty)
 		seen = faultmap_window_look(table, touch, faultmap_present);
 	return faultmap_window_span(raw_cpu_ptr(view->windows), touch, &seen);
 }
@@ -153,22 +152,29 @@ static struct faultmap_touch faultmap_describe_touch(struct faultmap_file *file,
 	return touch;
 }
 
-static vm_fault_t faultmap_fill_lazily(struct faultmap_file *file,
-				       struct vm_fault *vmf, bool empty,
-				       unsigned long *installed)
+/* Starts a fill; true if there is nothing to it but the page that was touched. */
+static bool faultmap_fills_one(struct faultmap_fill *fill, struct vm_fault *vmf)
 {
-	struct faultmap_touch touch = faultmap_describe_touch(file, vmf);
-	struct faultmap_fill fill = {
-		.file = file,
-		.vma = vmf->vma,
-		.touch = &touch,
-		.empty = empty,
-	};
+	const struct faultmap_view *view = fill->file->view;
+
+	if (view->window == 1)
+		return true;
+	fill->touch = faultmap_describe_touch(fill->file, vmf);
+	fill->empty = pmd_none(READ_ONCE(*vmf->pmd));
+	fill->span = view->window ?
+		faultmap_window_fixed(view->window, &fill->touch) :
+		faultmap_window_glance(raw_cpu_ptr(view->windows), &fill->touch,
+				       fill->empty);
+	return fill->span.count == 1;
+}
+
+static vm_fault_t faultmap_fill_lazily(struct faultmap_fill *fill,
+				       struct vm_fault *vmf)
+{
 	int ret;
 
 	ret = apply_to_page_range(vmf->vma->vm_mm, vmf->address, PAGE_SIZE,
-				  faultmap_fill_around, &fill);
-	*installed += fill.installed;
+				  faultmap_fill_around, fill);
 	return ret ? VM_FAULT_OOM : VM_FAULT_NOPAGE;
 }
 
@@ -208,12 +214,14 @@ int faultmap_insert_all_frames(struct faultmap_file *file,
 
 #else /* !FM_HAVE_BATCH */
 
-#define FM_BATCHES	false
-
 /* Without apply_to_page_range(), frames go in one by one. */
-static vm_fault_t faultmap_fill_lazily(struct faultmap_file *file,
-				       struct vm_fault *vmf, bool empty,
-				       unsigned long *installed)
+static bool faultmap_fills_one(struct faultmap_fill *fill, struct vm_fault *vmf)
+{
+	return true;
+}
+
+static vm_fault_t faultmap_fill_lazily(struct faultmap_fill *fill,
+				       struct vm_fault *vmf)
 {
 	return VM_FAULT_NOPAGE;
 }
@@ -232,15 +240,26 @@ static bool faultmap_is_huge(struct vm_fault *vmf)
 	return pmd_leaf(READ_ONCE(*vmf->pmd));
 }
 
+/*
+ * Of two CPUs that find no page table, one may map all of its range at once, which
+ * apply_to_page_range() must not meet; but a frame that lies otherwise in its PMD
+ * than its page does can have no part in that.
+ */
+static bool faultmap_may_be_huge(struct vm_fault *vmf, unsigned long pfn)
+{
+	return FM_HAVE_HUGE_FAULT && pmd_none(READ_ONCE(*vmf->pmd)) &&
+	       !((pfn ^ vmf->address >> PAGE_SHIFT) & (PTRS_PER_PMD - 1));
+}
+
 /**
  * faultmap_insert_around() - answer a touch by its frame, and some around it
  * @file: the file mapped
  * @vmf: the fault, on a VM_PFNMAP mapping
- * @installed: incremented by the number of frames now mapped
+ * @installed: becomes the number of frames that were not mapped before
  *
- * vmf_insert_pfn() goes first where there was no page table: of two CPUs one may
- * map the table's whole range at once, which apply_to_page_range() must not meet.
- * A table that is there stays one, for as long as the VMA is locked.
+ * vmf_insert_pfn() goes first where there may be a huge mapping instead of a page
+ * table, and where it has to find out how a device's memory is cached. A table
+ * that is there stays one, for as long as the VMA is locked.
  *
  * Context: the mmap_lock or the VMA lock is held for reading, and faultmap_srcu.
  * Return: VM_FAULT_NOPAGE, VM_FAULT_SIGBUS or VM_FAULT_OOM.
@@ -248,21 +267,24 @@ static bool faultmap_is_huge(struct vm_fault *vmf)
 vm_fault_t faultmap_insert_around(struct faultmap_file *file,
 				  struct vm_fault *vmf, unsigned long *installed)
 {
-	bool empty = pmd_none(READ_ONCE(*vmf->pmd));
-	bool alone = file->view->window == 1 || !FM_BATCHES;
+	struct faultmap_fill fill = { .file = file, .vma = vmf->vma };
 	unsigned long pfn;
 	vm_fault_t ret;
+	bool one;
 
 	if (!faultmap_resolve(file, vmf->pgoff, 1, &pfn))
 		return VM_FAULT_SIGBUS;
 	if (faultmap_is_huge(vmf))
 		return VM_FAULT_NOPAGE;
-	if (empty || alone || file->view->buffer->memory->is_device) {
+	one = faultmap_fills_one(&fill, vmf);
+	if (one || file->view->buffer->memory->is_device ||
+	    faultmap_may_be_huge(vmf, pfn)) {
 		ret = vmf_insert_pfn(vmf->vma, vmf->address, pfn);
 		if (ret != VM_FAULT_NOPAGE)
 			return faultmap_is_huge(vmf) ? VM_FAULT_NOPAGE : ret;
-		++*installed;
+		fill.installed++;
 	}
-	return alone ? VM_FAULT_NOPAGE :
-		       faultmap_fill_lazily(file, vmf, empty, installed);
+	ret = one ? VM_FAULT_NOPAGE : faultmap_fill_lazily(&fill, vmf);
+	*installed = fill.installed;
+	return ret;
 }

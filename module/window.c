@@ -2,30 +2,33 @@
 /*
  * How many pages around a fault to map. notes/window.md says why, with figures.
  *
- * A fault costs as much as mapping and unmapping some 18 pages, and the pages of
- * a whole page table as much as 27 faults. So:
+ * A fault costs as much as mapping and unmapping some 13 pages, and the pages of
+ * a whole page table as much as 39 faults. So:
  *
  * - A fault next to a run of mapped pages goes on with it: half as many again.
  * - Another one starts something: about ten pages, more as the table fills.
  * - As long as runs have been of late, so long a start is made.
- * - A table that is half full, or half covered by one run, is filled.
- * - A stream that comes over from a filled table fills the next one at once; so
+ * - A table that is five eighths full, or half covered by one run, is filled.
+ * - A stream that comes over from filled tables fills the next one at once; so
  *   does any fault if the last mapping ended with most tables full.
  * - Faults at a constant distance, too large to fill in, get a page each.
- * - Where the last mapping was touched in single pages only, or user space says
- *   so, a start is one page, until a table has had its 27 faults; a page right
- *   next to another shows that it is not so.
+ * - Where hardly a fault goes on with a run, in the last mapping or in this one, or
+ *   user space says so, a start is one page, mostly without a look at the table,
+ *   until the table has had its 30 faults or so; a page right next to another
+ *   shows that it is not so.
  */
 #include "window.h"
 
-/* Half of what costs as much as a fault: one may be wrong half of the time. */
-#define FM_START		11
+/* A little less than what costs as much as a fault. */
+#define FM_START		9
 /* By so much does a start grow as the table gets full. */
 #define FM_START_SLOPE		18
 /* The first page of a table is dearer than another, by the table. */
 #define FM_START_EMPTY		16
-/* Stands for some 27 pages of a table. */
-#define FM_SPARSE_LIMIT		5
+/* Of the samples: stands for some 32 pages, when to rent has cost as much as to buy. */
+#define FM_SPARSE_LIMIT		2
+/* More where user space says so: it may still be wrong. */
+#define FM_SPARSE_LIMIT_HINTED	4
 #define FM_SHORTEST		8UL
 #define FM_LENGTH_MAX		5
 #define FM_LENGTH_HINTED	2
@@ -39,6 +42,17 @@
 #define FM_EVIDENCE		4
 /* One in so many tables is not filled at once, to see whether it would be. */
 #define FM_PROBE		32
+/* Of so many faults among single pages, one looks whether they stay single. */
+#define FM_PROBE_SPARSE		2
+#define FM_PROBE_STRIDE		4
+/* So many faults of which hardly one went on with a run are enough to tell. */
+#define FM_SPARSE_SOON		8
+/* Of the samples: a table so full is worth the rest of it. */
+#define FM_FULL_ENOUGH		(5 * FM_SAMPLES / 8)
+/* One full table may have been all there was to it. */
+#define FM_SURE			2
+/* Pages that cost as much as a fault: a smaller stride is better filled in. */
+#define FM_NARROW		13
 
 static void note_try(struct faultmap_odds *odds, unsigned int memory)
 {
@@ -95,25 +109,32 @@ static void renew(struct faultmap_window *w, const struct faultmap_touch *touch)
 	}
 }
 
-/*
- * The majority vote of Boyer and Moore over the distances of the faults. A
- * stride of less than a fault is worth of pages is better filled in.
- */
-static bool strides(struct faultmap_window *w, unsigned long page)
+static unsigned long magnitude(long distance)
 {
-	long distance = page - w->last;
+	unsigned long pages = distance;
 
+	return distance < 0 ? -pages : pages;
+}
+
+/* The majority vote of Boyer and Moore over the distances of the faults. */
+static void learn_stride(struct faultmap_window *w, unsigned long page)
+{
+	w->step = page - w->last;
 	w->last = page;
-	if (distance == w->stride) {
+	if (w->step == w->stride) {
 		if (w->steady < FM_STEADY_MAX)
 			w->steady++;
 	} else if (w->steady) {
 		w->steady--;
 	} else {
-		w->stride = distance;
+		w->stride = w->step;
 	}
-	return w->steady >= FM_STEADY && distance == w->stride &&
-	       (distance > 2 * FM_NEAR + 1 || distance < -2 * FM_NEAR - 1);
+}
+
+static bool strides(const struct faultmap_window *w)
+{
+	return w->steady >= FM_STEADY && w->step == w->stride &&
+	       magnitude(w->step) > FM_NARROW;
 }
 
 static bool at_edge(const struct faultmap_touch *touch)
@@ -128,7 +149,7 @@ static bool fill_at_once(struct faultmap_window *w,
 {
 	if (w->expect == FM_EXPECT_FULL && ++w->skips % FM_PROBE)
 		return true;
-	if (mostly(&w->tables) && at_edge(touch))
+	if (w->tables.hits >= FM_SURE && mostly(&w->tables) && at_edge(touch))
 		return true;
 	note_try(&w->tables, FM_TABLES_MEMORY);
 	return false;
@@ -175,13 +196,26 @@ static void learn_length(struct faultmap_window *w,
 	}
 }
 
+/* What earlier mappings would have told of this one, had there been any. */
+static void learn_sparse(struct faultmap_window *w)
+{
+	if (w->expect == FM_EXPECT_UNKNOWN && w->hint != FM_HINT_SEQUENTIAL &&
+	    w->runs.tries >= FM_SPARSE_SOON && seldom(&w->runs) && !w->length)
+		w->expect = FM_EXPECT_SPARSE;
+}
+
+static unsigned int sparse_limit(const struct faultmap_window *w)
+{
+	return w->hint == FM_HINT_RANDOM ? FM_SPARSE_LIMIT_HINTED : FM_SPARSE_LIMIT;
+}
+
 static bool fills(const struct faultmap_window *w,
 		  const struct faultmap_side *run, unsigned int sampled)
 {
 	if (w->expect == FM_EXPECT_SPARSE && !run->reach &&
-	    sampled >= FM_SPARSE_LIMIT)
+	    sampled >= sparse_limit(w))
 		return true;
-	return sampled >= FM_SAMPLES / 2 ||
+	return sampled >= FM_FULL_ENOUGH ||
 	       (run->gap < 2 && run->reach >= FM_TABLE_PAGES / 2);
 }
 
@@ -259,10 +293,47 @@ struct faultmap_span faultmap_window_fixed(unsigned long pages,
 	return (struct faultmap_span){ first, count < pages ? count : pages };
 }
 
+/*
+ * A look now and then tells whether it is still so; in a matrix by columns, where
+ * each stride passes next to the one before, it is not.
+ */
+static bool stays_single(struct faultmap_window *w)
+{
+	if (strides(w))
+		return seldom(&w->runs) && ++w->skips % FM_PROBE_STRIDE;
+	return w->expect == FM_EXPECT_SPARSE && magnitude(w->step) > FM_NEAR &&
+	       ++w->skips % FM_PROBE_SPARSE;
+}
+
+/**
+ * faultmap_window_glance() - choose what to map, if that is clear without a look
+ * @w: what was learned so far
+ * @touch: the fault
+ * @empty: there is no page table yet
+ *
+ * Return: pages as faultmap_window_span() gives them; none if it is to be asked,
+ * with what the page table shows
+ */
+struct faultmap_span faultmap_window_glance(struct faultmap_window *w,
+					    const struct faultmap_touch *touch,
+					    bool empty)
+{
+	if (w->mapping != touch->mapping || w->hint != touch->hint)
+		renew(w, touch);
+	if (empty && fill_at_once(w, touch))
+		return all(touch);
+	learn_stride(w, touch->page);
+	if (stays_single(w)) {
+		note_try(&w->runs, FM_RUNS_MEMORY);
+		return (struct faultmap_span){ touch->page, 1 };
+	}
+	return (struct faultmap_span){ 0 };
+}
+
 /**
  * faultmap_window_span() - choose what to map
  * @w: what was learned so far
- * @touch: the fault
+ * @touch: the fault, of which faultmap_window_glance() has just said nothing
  * @view: what its page table shows
  *
  * Return: pages that hold the fault, none outside of @touch->lo and @touch->hi
@@ -272,27 +343,19 @@ struct faultmap_span faultmap_window_span(struct faultmap_window *w,
 					  const struct faultmap_table_view *view)
 {
 	const struct faultmap_side *run;
-	unsigned long distance, usual;
-	bool strided;
+	unsigned long usual;
 
-	if (w->mapping != touch->mapping || w->hint != touch->hint)
-		renew(w, touch);
-	if (view->empty && fill_at_once(w, touch))
-		return all(touch);
-
-	distance = touch->page > w->last ? touch->page - w->last :
-					   w->last - touch->page;
-	strided = strides(w, touch->page);
 	run = view->above.reach > view->below.reach ? &view->above : &view->below;
 	note_try(&w->runs, FM_RUNS_MEMORY);
 	if (run->reach) {
 		note_hit(&w->runs);
 		w->down = run == &view->above;
-	} else if (strided) {
+	} else if (strides(w)) {
 		return (struct faultmap_span){ touch->page, 1 };
 	}
 	usual = usual_length(w);
-	learn_length(w, run, distance);
+	learn_length(w, run, magnitude(w->step));
+	learn_sparse(w);
 	if (fills(w, run, view->sampled)) {
 		note_hit(&w->tables);
 		return all(touch);

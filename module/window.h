@@ -23,7 +23,7 @@
 /* Entries that are read to estimate how full a page table is. */
 #define FM_SAMPLES		32
 /* Odd, so that no power-of-two stride of the pages meets all of them. */
-#define FM_SAMPLE_STEP		37
+#define FM_SAMPLE_STEP		15
 /* A neighbour within so many pages belongs to the same run. */
 #define FM_NEAR			8
 
@@ -53,6 +53,7 @@ enum faultmap_expectation {
  * struct faultmap_window - what was learned from the faults of one CPU
  * @mapping: whose faults they were
  * @last: page of the last fault
+ * @step: its distance from the one before
  * @stride: distance that most of the last faults had from their predecessors
  * @steady: how sure that is
  * @length: log2 of the length that runs of touched pages have, less 3
@@ -60,7 +61,7 @@ enum faultmap_expectation {
  * @hint: what user space said of the mapping
  * @expect: what earlier mappings tell of this one
  * @down: the last run went towards lower addresses
- * @skips: page tables mapped whole without a question
+ * @skips: faults answered without a look, because of what was expected
  * @runs: faults that continued a run, among all
  * @tables: page tables that filled, among those begun
  *
@@ -70,6 +71,7 @@ enum faultmap_expectation {
 struct faultmap_window {
 	unsigned long mapping;
 	unsigned long last;
+	long step;
 	long stride;
 	unsigned char steady;
 	unsigned char length;
@@ -114,7 +116,7 @@ struct faultmap_side {
  * @empty: nothing was ever mapped by it; the rest is then zero
  * @below: what is mapped before the fault
  * @above: what is mapped behind it
- * @sampled: of FM_SAMPLES entries, so many are in use
+ * @sampled: of FM_SAMPLES entries, so many are in use; 0 if none of the first half is
  * @looked: entries read to find out
  */
 struct faultmap_table_view {
@@ -158,6 +160,28 @@ faultmap_look_aside(const void *table, unsigned long page, unsigned long room,
 	return side;
 }
 
+/* Every other one of the samples: the even or the odd ones. */
+static __always_inline unsigned short
+faultmap_sample(const void *table, const struct faultmap_touch *touch,
+		unsigned int odd, faultmap_present_fn present,
+		unsigned short *looked)
+{
+	unsigned long base = touch->page & ~(FM_TABLE_PAGES - 1);
+	unsigned long page = base + odd * FM_SAMPLE_STEP;
+	unsigned long end = base + FM_SAMPLES * FM_SAMPLE_STEP;
+	unsigned short sampled = 0;
+
+	if (end > touch->hi)
+		end = touch->hi;
+	while (page < touch->lo)
+		page += 2 * FM_SAMPLE_STEP;
+	for (; page < end; page += 2 * FM_SAMPLE_STEP) {
+		++*looked;
+		sampled += present(table, page);
+	}
+	return sampled;
+}
+
 /**
  * faultmap_window_look() - see what the page table of a fault shows
  * @table: for @present
@@ -176,8 +200,6 @@ faultmap_window_look(const void *table, const struct faultmap_touch *touch,
 		     faultmap_present_fn present)
 {
 	struct faultmap_table_view view = { 0 };
-	unsigned long base = touch->page & ~(FM_TABLE_PAGES - 1);
-	unsigned long page = touch->page, i;
 
 	view.below = faultmap_look_aside(table, touch->page,
 					 touch->page - touch->lo, -1, present,
@@ -185,18 +207,18 @@ faultmap_window_look(const void *table, const struct faultmap_touch *touch,
 	view.above = faultmap_look_aside(table, touch->page,
 					 touch->hi - touch->page - 1, 1, present,
 					 &view.looked);
-	for (i = 0; i < FM_SAMPLES; i++) {
-		page = base | ((page + FM_SAMPLE_STEP) & (FM_TABLE_PAGES - 1));
-		if (page < touch->lo || page >= touch->hi)
-			continue;
-		view.looked++;
-		view.sampled += present(table, page);
-	}
+	view.sampled = faultmap_sample(table, touch, 0, present, &view.looked);
+	if (view.sampled)
+		view.sampled += faultmap_sample(table, touch, 1, present,
+						&view.looked);
 	return view;
 }
 
 struct faultmap_span faultmap_window_fixed(unsigned long pages,
 					   const struct faultmap_touch *touch);
+struct faultmap_span faultmap_window_glance(struct faultmap_window *w,
+					    const struct faultmap_touch *touch,
+					    bool empty);
 struct faultmap_span faultmap_window_span(struct faultmap_window *w,
 					  const struct faultmap_touch *touch,
 					  const struct faultmap_table_view *view);

@@ -12,14 +12,17 @@
 
 /* Linux 6.12 on x86-64, memory in frames that do not touch. */
 const struct fm_costs fm_measured_costs = {
-	.fault = 2940,
-	.page = 35,
-	.look = 4,
-	.decide = 60,
+	.fault = 2290,
+	.batch = 150,
+	.page = 48,
+	.skip = 17,
+	.glance = 110,
+	.look = 10,
+	.decide = 200,
 	.unmap = 128,
-	.table = 4096 + 1000,
-	.eager = 1500,
-	.remap = 880,
+	.table = 8834,
+	.eager = 5000,
+	.insert = 568,
 };
 
 static void *zeroes(size_t n)
@@ -63,13 +66,14 @@ struct fm_oracle fm_ask_oracle(const struct fm_walk *walk,
 	unsigned int i;
 
 	oracle.eager = costs->eager + all * costs->table + walk->pages * each;
-	oracle.remap = all * costs->table +
-		walk->pages * (costs->remap + costs->unmap);
+	oracle.insert = all * costs->table +
+		walk->pages * (costs->insert + costs->unmap);
 	oracle.best = oracle.eager;
 	tables = count_blocks(walk, FM_TABLE_SHIFT) * costs->table;
 	for (i = 0; i <= FM_TABLE_SHIFT; i++) {
 		oracle.fixed[i] = tables + count_blocks(walk, i) *
-			(costs->fault - costs->page + (1UL << i) * each);
+			(costs->fault + (i ? costs->batch : 0) - costs->page +
+			 (1UL << i) * each);
 		if (oracle.fixed[i] < oracle.best)
 			oracle.best = oracle.fixed[i];
 	}
@@ -108,18 +112,31 @@ static void leave_out(unsigned int without, struct faultmap_window *window,
 		window->tables = (struct faultmap_odds){ 0 };
 }
 
+/* A new page table costs the same whatever is mapped by it. */
+static bool is_empty(struct mapping *m, size_t table)
+{
+	if (m->has_table[table])
+		return false;
+	m->has_table[table] = 1;
+	m->sum.cost += m->sim->costs.table;
+	return true;
+}
+
 static struct faultmap_span choose(struct mapping *m,
 				   const struct faultmap_touch *touch)
 {
 	const struct fm_costs *costs = &m->sim->costs;
-	size_t table = touch->page >> FM_TABLE_SHIFT;
-	struct faultmap_table_view view = { .empty = true };
+	struct faultmap_table_view view = { 0 };
+	struct faultmap_span span;
 
-	if (m->has_table[table])
+	view.empty = is_empty(m, touch->page >> FM_TABLE_SHIFT);
+	m->sum.cost += costs->glance;
+	leave_out(m->sim->without, m->window, &view);
+	span = faultmap_window_glance(m->window, touch, view.empty);
+	if (span.count)
+		return span;
+	if (!view.empty)
 		view = faultmap_window_look(m->present, touch, is_present);
-	else
-		m->sum.cost += costs->table;
-	m->has_table[table] = 1;
 	m->sum.cost += costs->decide + view.looked * costs->look;
 	leave_out(m->sim->without, m->window, &view);
 	return faultmap_window_span(m->window, touch, &view);
@@ -133,9 +150,11 @@ static void take_fault(struct mapping *m, const struct faultmap_touch *touch)
 
 	m->sum.faults++;
 	m->sum.cost += costs->fault - costs->page;
+	if (span.count > 1)
+		m->sum.cost += costs->batch;
 	for (page = span.first; page < span.first + span.count; page++) {
 		if (m->present[page]) {
-			m->sum.cost += costs->look;
+			m->sum.cost += costs->skip;
 			continue;
 		}
 		m->present[page] = 1;

@@ -16,23 +16,29 @@
 /**
  * struct fm_costs - instructions of the kernel
  * @fault: a fault that maps one page, from trap to return
+ * @batch: what is more of it where the window is larger
  * @page: each further page that it maps
- * @look: each entry of a page table that it reads
+ * @skip: each page of the window that is mapped already
+ * @glance: seeing whether the page table is worth a look
+ * @look: each entry of a page table that is read to choose the window
  * @decide: the arithmetic of window.c
  * @unmap: each page that munmap() unmaps
- * @table: a new page table
+ * @table: a new page table, and freeing it
  * @eager: mapping everything at mmap(), in batches, beyond its pages and tables
- * @remap: a page mapped by a remap_pfn_range() of its own
+ * @insert: a page of vm_insert_pages(), and what unmapping it costs more
  */
 struct fm_costs {
 	double fault;
+	double batch;
 	double page;
+	double skip;
+	double glance;
 	double look;
 	double decide;
 	double unmap;
 	double table;
 	double eager;
-	double remap;
+	double insert;
 };
 
 enum fm_mode { FM_COLD, FM_RIGHT_HINT, FM_WRONG_HINT, FM_REPEATED, FM_NR_MODES };
@@ -67,13 +73,13 @@ extern const struct fm_costs fm_measured_costs;
 /**
  * struct fm_oracle - the best that could have been chosen in advance
  * @eager: cost of mapping all in batches at mmap()
- * @remap: cost of mapping all at mmap(), each page by itself
+ * @insert: cost of mapping all at mmap() by vm_insert_pages()
  * @fixed: cost of each fixed window, by the power of two
- * @best: the least of these but @remap
+ * @best: the least of these but @insert
  */
 struct fm_oracle {
 	double eager;
-	double remap;
+	double insert;
 	double fixed[FM_TABLE_SHIFT + 1];
 	double best;
 };

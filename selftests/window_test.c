@@ -70,6 +70,16 @@ static struct faultmap_table_view random_view(const struct faultmap_touch *touch
 	return faultmap_window_look(table, touch, is_present);
 }
 
+static struct faultmap_span choose(struct faultmap_window *window,
+				   const struct faultmap_touch *touch,
+				   const struct faultmap_table_view *view)
+{
+	struct faultmap_span span;
+
+	span = faultmap_window_glance(window, touch, view->empty);
+	return span.count ? span : faultmap_window_span(window, touch, view);
+}
+
 /* Every state, as a torn update may leave it, and not only those it gets into. */
 TEST(span_holds_the_fault_in_any_state)
 {
@@ -86,7 +96,7 @@ TEST(span_holds_the_fault_in_any_state)
 		window.down = random_below(2);
 		touch = random_touch();
 		view = random_view(&touch);
-		bad += !holds(faultmap_window_span(&window, &touch, &view), &touch);
+		bad += !holds(choose(&window, &touch, &view), &touch);
 	}
 	EXPECT_EQ(0, bad);
 }
@@ -101,7 +111,7 @@ TEST(span_holds_the_fault_in_any_sequence)
 	for (i = 0; i < 300000; i++) {
 		touch = random_touch();
 		view = random_view(&touch);
-		bad += !holds(faultmap_window_span(&window, &touch, &view), &touch);
+		bad += !holds(choose(&window, &touch, &view), &touch);
 	}
 	EXPECT_EQ(0, bad);
 }
@@ -162,7 +172,7 @@ TEST(look_measures_neighbours)
 	EXPECT_EQ(0, view.below.reach);
 	EXPECT_EQ(0, view.above.reach);
 	EXPECT_EQ(0, view.sampled);
-	EXPECT_EQ(FM_SAMPLES + 8, view.looked);
+	EXPECT_EQ(FM_SAMPLES / 2 + 8, view.looked);
 
 	map(table, (struct faultmap_span){ 300 - 40, 40 });
 	map(table, (struct faultmap_span){ 304, 100 });
@@ -274,10 +284,10 @@ TEST_F(walk, random_maps_single_pages)
 	struct faultmap_table_view view = { .empty = true };
 	struct faultmap_span span;
 
-	span = faultmap_window_span(&self->window, &touch, &view);
+	span = choose(&self->window, &touch, &view);
 	EXPECT_EQ(1, span.count);
 	touch.hint = FM_HINT_NONE;
-	span = faultmap_window_span(&self->window, &touch, &view);
+	span = choose(&self->window, &touch, &view);
 	EXPECT_LT(4, span.count);
 }
 
@@ -292,17 +302,43 @@ TEST_F(walk, history_fills_tables)
 	EXPECT_GE(2 * tables, faults(&self->walk, &self->window, 2, FM_HINT_NONE));
 }
 
-/* One in which single pages were touched gets single pages. */
+/* Where no fault goes on with another, the next ones get single pages. */
+TEST_F(walk, scattered_touches_get_single_pages)
+{
+	struct fm_sim sim = { .costs = fm_measured_costs, .pages = PAGES };
+	struct fm_replay replay;
+
+	ASSERT_TRUE(draw_random(&self->walk, 0.2));
+	replay = fm_replay(&self->walk, &sim, &self->window, 1, FM_HINT_NONE);
+	EXPECT_LT(self->walk.n + 50, replay.mapped);
+	EXPECT_GT(8 * self->walk.n, replay.mapped);
+}
+
+/*
+ * In a matrix by columns the second one passes next to the first: it is a stride, and
+ * yet not single pages.
+ */
+TEST_F(walk, neighbouring_strides_fill_in)
+{
+	size_t i, tables = PAGES / FM_TABLE_PAGES;
+
+	self->walk.n = PAGES;
+	for (i = 0; i < PAGES; i++)
+		self->walk.touch[i] = i % tables * FM_TABLE_PAGES + i / tables;
+	EXPECT_GT(PAGES / 8, faults(&self->walk, &self->window, 1, FM_HINT_NONE));
+}
+
+/* A mapping in which single pages were touched foretells one of single pages. */
 TEST_F(walk, history_spares_tables)
 {
 	struct fm_sim sim = { .costs = fm_measured_costs, .pages = PAGES };
 	struct fm_replay cold, again;
 
-	ASSERT_TRUE(draw_random(&self->walk, 1));
+	ASSERT_TRUE(draw_random(&self->walk, 0.2));
 	cold = fm_replay(&self->walk, &sim, &self->window, 1, FM_HINT_NONE);
 	again = fm_replay(&self->walk, &sim, &self->window, 2, FM_HINT_NONE);
-	EXPECT_LT(8 * self->walk.n, cold.mapped);
-	EXPECT_GT(cold.mapped / 2, again.mapped);
+	EXPECT_LT(self->walk.n + 50, cold.mapped);
+	EXPECT_GT(2 * self->walk.n, again.mapped);
 }
 
 /* What notes/window.md says of 64 MiB. The draws are the same each time. */
@@ -311,10 +347,10 @@ TEST(costs_stay_near_the_best)
 	static const struct {
 		double mean, worst;
 	} limits[] = {
-		[FM_COLD] = { 1.15, 1.58 },
-		[FM_RIGHT_HINT] = { 1.05, 1.16 },
-		[FM_WRONG_HINT] = { 1.25, 1.85 },
-		[FM_REPEATED] = { 1.05, 1.36 },
+		[FM_COLD] = { 1.17, 1.62 },
+		[FM_RIGHT_HINT] = { 1.05, 1.18 },
+		[FM_WRONG_HINT] = { 1.27, 1.94 },
+		[FM_REPEATED] = { 1.08, 1.67 },
 	};
 	struct fm_sim sim = {
 		.costs = fm_measured_costs, .pages = PAGES, .draws = DRAWS,
