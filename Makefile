@@ -31,6 +31,7 @@ help:
 	@echo '  make vm                 a shell there'
 	@echo '  make test-windows       the selftests with other windows for lazy-pfn'
 	@echo '  make test-runner        the tests of the guest runner itself'
+	@echo '  make test-setup         those of its set-up interrupted, killed, out of disk: a fetch for each'
 	@echo '  make winsim             what the adaptive fault window costs, simulated in user space'
 	@echo '  make lint               checkpatch, sparse, W=1, shellcheck, kernel-doc, ...'
 	@echo 'On this machine, where it takes modules:'
@@ -66,6 +67,9 @@ matrix:
 
 test-runner:
 	@selftests/test runner
+
+test-setup:
+	@selftests/test setup
 
 compare:
 	@perf/compare
@@ -103,4 +107,4 @@ clean:
 clean-cache:
 	@$(vm) clean
 
-.PHONY: module help vm test test-all test-windows matrix test-runner compare bench regress winsim lint load unload check clean clean-cache
+.PHONY: module help vm test test-all test-windows matrix test-runner test-setup compare bench regress winsim lint load unload check clean clean-cache

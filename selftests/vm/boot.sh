@@ -149,13 +149,40 @@ complaints()
 	"$vmdir/klog" "$@" >&2
 }
 
+# Whether the guest came to its end, and all that it wrote to the host.
+ended()
+{
+	[ -s "$run/taint" ] && [ -s "$run/dmesg" ] && [ -s "$run/end" ] &&
+		{ [ -s "$run/status" ] || [ -s "$run/error" ]; } &&
+		[ "$(cksum <"$run/dmesg")" = "$(cat "$run/end")" ]
+}
+
+# Why there is no end: sets status.
+explain_death()
+{
+	status=98
+	[ ! -f "$run/console.log" ] || complaints "$run/console.log" || :
+	if [ -f "$run/end" ]; then
+		say "the guest could not write all its results: is the disk of $run full?"
+	elif [ "$qemu_seconds" -ge "$TIMEOUT" ] && [[ $qemu_status =~ ^(124|137)$ ]]; then
+		[ -f "$run/error" ] || say "it had not come to loading the module"
+		say "the guest was hung, and killed after $TIMEOUT s: see TIMEOUT"
+		status=124
+	elif [ "$qemu_status" -gt 128 ]; then
+		say "QEMU was killed by signal $((qemu_status - 128)): if by nobody, is the host out of memory? see MEM"
+	else
+		head -n 5 "$run/qemu.log" >&2
+		say "the guest died: see above, and the end of $run/console.log"
+	fi
+}
+
 # The verdict: see usage.
 judge()
 {
-	local status=98
+	local status=97
 
-	if [ -f "$run/end" ]; then
-		[ ! -f "$run/status" ] || status=$(cat "$run/status")
+	if ended; then
+		[ ! -s "$run/status" ] || status=$(cat "$run/status")
 		if [ -s "$run/error" ]; then
 			say "the module: $(cat "$run/error")"
 			status=97
@@ -165,15 +192,7 @@ judge()
 			[ "$status" != 0 ] || status=99
 		fi
 	else
-		[ ! -f "$run/console.log" ] || complaints "$run/console.log" || :
-		case $qemu_status in
-		124 | 137)
-			say "the guest was hung, and killed after $TIMEOUT s: see TIMEOUT"
-			status=124 ;;
-		*)
-			head -n 5 "$run/qemu.log" >&2
-			say "the guest died: see above, and the end of $run/console.log" ;;
-		esac
+		explain_death
 	fi
 	[ "$status" = 0 ] || keep_run
 	exit "$status"
@@ -182,7 +201,7 @@ judge()
 # boot run COMMAND, or boot shell
 boot()
 {
-	local machine accel cpus=CPU qemu_status=0
+	local machine accel cpus=CPU qemu_status=0 qemu_seconds
 
 	cp "$vmdir/guest" "$run/guest"
 	printf '%s' "${2:-}" >"$run/command"
@@ -192,11 +211,13 @@ boot()
 	machine
 	[ "$SMP" = 1 ] || cpus=CPUs
 	say "Linux $release (Debian $(cat "$root/etc/faultmap-version")), $accel, $SMP $cpus"
+	qemu_seconds=$SECONDS
 	if [ "$1" = shell ]; then
 		run_terminal
 	else
 		run_guest
 		! died_in_boot || run_guest_again
 	fi
+	qemu_seconds=$((SECONDS - qemu_seconds))
 	judge
 }

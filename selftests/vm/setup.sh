@@ -35,8 +35,8 @@ install_needed()
 	}
 }
 
-# run_job COMMAND...: in a process group of its own, so that whatever ends vm
-# ends the whole of it.
+# run_job COMMAND...: in a process group of its own, so that whatever ends vm, or
+# COMMAND itself, ends the whole of it.
 run_job()
 {
 	local status=0
@@ -46,7 +46,7 @@ run_job()
 	job=$!
 	set +m
 	wait "$job" || status=$?
-	job=''
+	end_job
 	return "$status"
 }
 
@@ -108,19 +108,31 @@ find_mirrors()
 	[ -n "$SECURITY_MIRROR" ] || say "apt has no security archive: going without"
 }
 
+# Besides the root itself, there are the packages while it is made.
+check_space()
+{
+	local need=1500 free
+
+	free=$(df --output=avail -BM "$cache" | tail -n 1 | tr -dc 0-9)
+	[ "$free" -ge "$need" ] ||
+		die "a root takes $need MB and $cache has $free: free some, or set FAULTMAP_CACHE to a directory elsewhere"
+}
+
 make_root()
 {
 	local old status=0
 
 	find_mirrors
 	as_root rm -rf --one-file-system "$cache/tmp-$KERNEL".*
+	check_space
 	stale=$(mktemp -d "$cache/tmp-$KERNEL.XXXXXX")
 	chmod 755 "$stale"
 	say "making the root of $KERNEL, once, in about a minute"
-	run_job as_root env MIRROR="$MIRROR" SECURITY_MIRROR="$SECURITY_MIRROR" \
+	run_job as_root env MIRROR="$MIRROR" SECURITY_MIRROR="$SECURITY_MIRROR" VM_PID=$$ \
 		"$vmdir/root" "$KERNEL" "$stale" </dev/null || status=$?
 	if [ "$status" != 0 ]; then
-		tail -n 20 "$stale/log" >&2
+		# Its last line may have no end, for want of space.
+		tail -n 20 "$stale/log" | awk 1 >&2
 		die "making the root of $KERNEL from $MIRROR failed: see above"
 	fi
 	as_root mv "$stale/root" "$root"
@@ -149,7 +161,8 @@ sync_sources()
 {
 	sources=$cache/build/$(sha256sum <<<"$checkout" | cut -c 1-12)/${root##*/}
 	mkdir -p "$sources"
-	rsync -a --delete --filter=':- .gitignore' --exclude=.git "$checkout/" "$sources/"
+	rsync -a --delete --filter=':- .gitignore' --exclude=.git "$checkout/" "$sources/" ||
+		die "copying the checkout to $sources failed: see above"
 }
 
 # in_root COMMAND...: in the root, its mounts seen by nobody else.  7.x needs
