@@ -25,13 +25,16 @@ end_run()
 	fi
 }
 
-# qemu LIMIT ARGUMENT...: killed after LIMIT seconds, never if that is 0
+# qemu LIMIT ARGUMENT...: killed after LIMIT seconds, never if that is 0.  Takes
+# the place of the subshell that it must be called in, so that timeout is a child
+# of vm's, and QEMU of timeout's: each ends with its parent, whatever ends that.
 qemu()
 {
-	local limit=$1
+	local limit=$1 bound=(setpriv --pdeathsig KILL)
 
 	shift
-	timeout --foreground -k 5 "$limit" qemu-system-x86_64 -M q35 -cpu max \
+	exec "${bound[@]}" timeout --foreground -k 5 "$limit" \
+		"${bound[@]}" qemu-system-x86_64 -M q35 -cpu max \
 		-m "$MEM" -smp "$SMP" -nodefaults -display none -nic none -no-reboot \
 		-kernel "$root$(readlink "$root/vmlinuz")" -initrd "$root/initrd.img" "$@"
 }
@@ -122,8 +125,8 @@ run_terminal()
 
 	saved=$(stty -g)
 	stty size | { read -r rows columns; echo "rows $rows cols $columns"; } >"$run/stty"
-	qemu 0 "${machine[@]}" -chardev stdio,id=tty,signal=off -device virtconsole,chardev=tty \
-		2>"$run/qemu.log" || qemu_status=$?
+	(qemu 0 "${machine[@]}" -chardev stdio,id=tty,signal=off \
+		-device virtconsole,chardev=tty 2>"$run/qemu.log") || qemu_status=$?
 	stty "$saved"
 }
 
