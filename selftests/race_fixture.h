@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The fixture of races over a private buffer, once for each way of mapping. */
+#ifndef _FAULTMAP_RACE_FIXTURE_H
+#define _FAULTMAP_RACE_FIXTURE_H
+
+#include "race.h"
+
+FIXTURE(race)
+{
+	size_t page;
+	size_t pages;		/* size of the buffer */
+	size_t keep;		/* what a RESIZE leaves of it */
+	size_t step;		/* from one page that is touched to the next */
+};
+
+FIXTURE_VARIANT(race)
+{
+	unsigned int memory;
+	unsigned int strategy;
+	unsigned int window;
+	unsigned int order;
+	bool large;		/* 4 MiB, shrunk by half */
+};
+
+FIXTURE_VARIANT_ADD(race, lazy)
+{
+	.strategy = FAULTMAP_STRATEGY_LAZY,
+};
+
+FIXTURE_VARIANT_ADD(race, lazy_folio)
+{
+	.strategy = FAULTMAP_STRATEGY_LAZY,
+	.order = 2,
+};
+
+FIXTURE_VARIANT_ADD(race, lazy_vmalloc)
+{
+	.strategy = FAULTMAP_STRATEGY_LAZY,
+	.memory = FAULTMAP_MEMORY_VMALLOC,
+	.large = true,
+};
+
+FIXTURE_VARIANT_ADD(race, lazy_pfn)
+{
+	.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
+	.window = 1,
+};
+
+FIXTURE_VARIANT_ADD(race, lazy_pfn_auto)
+{
+	.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
+};
+
+FIXTURE_VARIANT_ADD(race, lazy_pfn_huge)
+{
+	.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
+	.order = 9,
+	.large = true,
+};
+
+FIXTURE_VARIANT_ADD(race, eager)
+{
+	.strategy = FAULTMAP_STRATEGY_EAGER,
+};
+
+FIXTURE_VARIANT_ADD(race, eager_page)
+{
+	.strategy = FAULTMAP_STRATEGY_EAGER_PAGE,
+};
+
+FIXTURE_SETUP(race)
+{
+	if (access(FM_CONTROL, F_OK))
+		SKIP(return, "faultmap is not loaded");
+	self->page = fm_page_size();
+	self->pages = variant->large ? 1024 : 16;
+	self->keep = variant->large ? 512 : 4;
+	self->step = self->pages / 16;
+}
+
+FIXTURE_TEARDOWN(race)
+{
+}
+
+/* A new buffer, still without memory, or -errno. */
+static inline int race_create_empty(const FIXTURE_DATA(race) *self,
+				    const FIXTURE_VARIANT(race) *variant)
+{
+	struct faultmap_create create = {
+		.bytes = self->pages * self->page,
+		.memory = variant->memory,
+		.strategy = variant->strategy,
+		.window = variant->window,
+		.order = variant->order,
+	};
+	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
+	int fd = fm_errno(ioctl(control, FAULTMAP_CREATE, &create));
+
+	close(control);
+	return fd;
+}
+
+/* The same, stamped. */
+static inline int race_create(const FIXTURE_DATA(race) *self,
+			      const FIXTURE_VARIANT(race) *variant)
+{
+	int fd = race_create_empty(self, variant);
+
+	if (fd >= 0 && fm_stamp(fd, 0, self->pages))
+		return -errno;
+	return fd;
+}
+
+#endif /* _FAULTMAP_RACE_FIXTURE_H */
