@@ -110,9 +110,9 @@ static long faultmap_vmalloc_alloc(const struct faultmap_buffer *buf,
 				   unsigned long *addr, unsigned long first,
 				   unsigned long pages)
 {
-	/* No __GFP_NOWARN: 7.x warns of it here, as a flag it does not know. */
 	return faultmap_one_block(addr, __vmalloc(pages << PAGE_SHIFT,
-						  FAULTMAP_GFP_LAST), pages);
+						  FAULTMAP_GFP_LAST | __GFP_NOWARN),
+				  pages);
 }
 
 static void faultmap_vmalloc_free(void *addr)
