@@ -23,9 +23,35 @@
 
 DEFINE_SRCU(faultmap_srcu);
 
+/* As the kernel does it, but for what happens in a full cgroup. */
+static struct inode *faultmap_alloc_inode(struct super_block *sb)
+{
+	struct inode *inode = kzalloc(sizeof(*inode), FM_GFP);
+
+	if (inode)
+		inode_init_once(inode);
+	return inode;
+}
+
+static void faultmap_free_inode(struct inode *inode)
+{
+	kfree(inode);
+}
+
+static const struct super_operations faultmap_super_ops = {
+	.alloc_inode	= faultmap_alloc_inode,
+	.free_inode	= faultmap_free_inode,
+	.statfs		= simple_statfs,
+};
+
 static int faultmap_init_fs_context(struct fs_context *fc)
 {
-	return init_pseudo(fc, FAULTMAP_MAGIC) ? 0 : -ENOMEM;
+	struct pseudo_fs_context *ctx = init_pseudo(fc, FAULTMAP_MAGIC);
+
+	if (!ctx)
+		return -ENOMEM;
+	ctx->ops = &faultmap_super_ops;
+	return 0;
 }
 
 /* No owner: it would keep the module loaded for as long as it is mounted. */
@@ -54,6 +80,8 @@ int faultmap_buffer_init(void)
 void faultmap_buffer_exit(void)
 {
 	kern_unmount(faultmap_mnt);
+	/* Inodes are freed by RCU, and by a function of ours. */
+	rcu_barrier();
 }
 
 /**
@@ -94,7 +122,7 @@ struct faultmap_buffer *faultmap_buffer_create(const struct faultmap_memory *mem
 	struct faultmap_buffer *buf;
 	struct inode *inode;
 
-	buf = kzalloc(sizeof(*buf), GFP_KERNEL_ACCOUNT);
+	buf = kzalloc(sizeof(*buf), FM_GFP);
 	if (!buf)
 		return ERR_PTR(-ENOMEM);
 	inode = alloc_anon_inode(faultmap_mnt->mnt_sb);
@@ -239,8 +267,7 @@ static int faultmap_allocate(struct faultmap_buffer *buf, unsigned long npages)
 	ret = faultmap_check_limit(buf, npages);
 	if (ret)
 		return ret;
-	addr = kvmalloc_array(npages, sizeof(*addr),
-			      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	addr = kvmalloc_array(npages, sizeof(*addr), FM_GFP);
 	if (!addr)
 		return -ENOMEM;
 	if (old)

@@ -106,7 +106,7 @@ static long faultmap_dma_alloc(const struct faultmap_buffer *buf,
 	struct faultmap_dma_block *block;
 	unsigned long i;
 
-	block = kzalloc(sizeof(*block), GFP_KERNEL_ACCOUNT | FM_DMA_GFP_LAST);
+	block = kzalloc(sizeof(*block), FM_GFP);
 	if (!block)
 		return -ENOMEM;
 	block->npages = rounddown_pow_of_two(pages);

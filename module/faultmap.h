@@ -28,6 +28,12 @@ struct seq_file;
 struct faultmap_buffer;
 
 /*
+ * For whatever user space can ask for again and again: charged to its cgroup, and
+ * where that is full the request fails, and the OOM killer is left alone.
+ */
+#define FM_GFP		(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
+/*
  * What a page's address has in the bits that are zero in it: whether memory is
  * freed from there, and how many pages from there on, itself included, lie in
  * consecutive frames, as far as that can be said.

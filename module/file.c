@@ -33,13 +33,11 @@ struct faultmap_view *faultmap_view_create(struct faultmap_buffer *buf,
 	static atomic_t last_id;
 	struct faultmap_view *view;
 
-	view = kzalloc(sizeof(*view), GFP_KERNEL_ACCOUNT);
+	view = kzalloc(sizeof(*view), FM_GFP);
 	if (!view)
 		return ERR_PTR(-ENOMEM);
-	view->counters = alloc_percpu_gfp(struct faultmap_counters,
-					  GFP_KERNEL_ACCOUNT);
-	view->windows = alloc_percpu_gfp(struct faultmap_window,
-					 GFP_KERNEL_ACCOUNT);
+	view->counters = alloc_percpu_gfp(struct faultmap_counters, FM_GFP);
+	view->windows = alloc_percpu_gfp(struct faultmap_window, FM_GFP);
 	if (!view->counters || !view->windows) {
 		faultmap_view_free(view);
 		return ERR_PTR(-ENOMEM);
@@ -84,7 +82,7 @@ void faultmap_view_put(struct faultmap_view *view)
  */
 struct faultmap_file *faultmap_file_create(struct faultmap_view *view)
 {
-	struct faultmap_file *file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
+	struct faultmap_file *file = kzalloc(sizeof(*file), FM_GFP);
 
 	if (!file)
 		return NULL;

@@ -10,6 +10,7 @@
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
 #include <linux/module.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "faultmap.h"
@@ -108,13 +109,26 @@ static struct file *faultmap_create_filp(const struct faultmap_create *create)
 	return filp;
 }
 
+/*
+ * A file, its dentry and that in debugfs come from the kernel, and where the
+ * caller's cgroup is full they wake its OOM killer. See first that there is room
+ * for them: that fails like anything else.
+ */
+static int faultmap_find_room(void)
+{
+	void *room = kvmalloc(SZ_32K, FM_GFP);
+
+	kvfree(room);
+	return room ? 0 : -ENOMEM;
+}
+
 static long faultmap_ioctl_create(struct file *control, void *arg)
 {
 	const struct faultmap_create *create = arg;
 	struct file *filp;
 	int fd, ret;
 
-	ret = faultmap_check_create(create);
+	ret = faultmap_check_create(create) ?: faultmap_find_room();
 	if (ret)
 		return ret;
 	fd = get_unused_fd_flags(O_CLOEXEC);

@@ -25,8 +25,7 @@ struct faultmap_mapping {
 static struct faultmap_mapping *faultmap_mapping_create(struct faultmap_buffer *buf,
 							struct mm_struct *mm)
 {
-	struct faultmap_mapping *mapping = kzalloc(sizeof(*mapping),
-						   GFP_KERNEL_ACCOUNT);
+	struct faultmap_mapping *mapping = kzalloc(sizeof(*mapping), FM_GFP);
 
 	if (!mapping)
 		return NULL;

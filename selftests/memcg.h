@@ -31,8 +31,39 @@ static inline bool fm_enter_group(void)
 		!fm_put(FM_GROUP "/cgroup.procs", "0") && fm_charged() >= 0;
 }
 
+/*
+ * Makes the group's limit what it has in use, most of which cannot be taken back:
+ * only what the kernel has charged in advance is left.
+ */
+static inline bool fm_fill_group(void)
+{
+	size_t bytes = 4 << 20;
+	char limit[32], *map;
+
+	map = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	snprintf(limit, sizeof(limit), "%lld", fm_charged());
+	return map != MAP_FAILED && !fm_put(FM_GROUP "/memory.max", limit);
+}
+
+/* How many processes of the group were killed for want of memory. */
+static inline long fm_oom_kills(void)
+{
+	FILE *file = fopen(FM_GROUP "/memory.events", "r");
+	long kills = -1;
+	char line[64];
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "oom_kill %ld", &kills) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return kills;
+}
+
 static inline void fm_leave_group(void)
 {
+	fm_put(FM_GROUP "/memory.max", "max");
 	fm_put(FM_CGROUPS "/cgroup.procs", "0");
 	rmdir(FM_GROUP);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Whose memory it is: a buffer's is charged to the cgroup that first uses it. */
+#include <sys/wait.h>
+
 #include "buffer_fixture.h"
 #include "memcg.h"
 
@@ -54,11 +56,112 @@ TEST_F(buffer, limit_fails_the_request)
 	ret = pread(fd, &byte, 1, 0);
 	error = errno;
 	close(fd);
-	fm_put(FM_GROUP "/memory.max", "max");
 	fm_leave_group();
 
 	EXPECT_EQ(-1, ret);
 	EXPECT_EQ(ENOMEM, error);
+}
+
+#define MANY	4000
+
+/* The descriptor table is large enough from the start: growing it is not ours. */
+static int open_many(void)
+{
+	struct rlimit limit = { MANY + 64, MANY + 64 };
+
+	if (setrlimit(RLIMIT_NOFILE, &limit) || dup2(0, MANY + 63) < 0)
+		return -1;
+	close(MANY + 63);
+	return open(FM_CONTROL, O_RDWR);
+}
+
+/* In a full group: creates buffers until that fails; with what, or 0. */
+static int create_until_refused(const FIXTURE_VARIANT(buffer) *variant)
+{
+	struct faultmap_create arg = {
+		.bytes = fm_page_size(),
+		.memory = variant->memory,
+		.strategy = variant->strategy,
+		.window = fm_window(variant->strategy),
+	};
+	int control = open_many(), i;
+
+	if (control < 0 || !fm_enter_group() || !fm_fill_group())
+		return -1;
+	for (i = 0; i < MANY; i++)
+		if (ioctl(control, FAULTMAP_CREATE, &arg) < 0)
+			return errno;
+	return 0;
+}
+
+/* Buffers that have their memory already, or are yet to get it. */
+static int use_until_refused(const FIXTURE_VARIANT(buffer) *variant)
+{
+	size_t page = fm_page_size();
+	int full = fm_create(variant->memory, variant->strategy, 1);
+	int empty = fm_create(variant->memory, variant->strategy, BYTES / page);
+	char byte;
+
+	if (pread(full, &byte, 1, 0) != 1 || !fm_enter_group() || !fm_fill_group())
+		return -1;
+	if (fm_resize(full, BYTES / page) != -1 || errno != ENOMEM)
+		return 1;
+	if (mmap(NULL, page, PROT_READ, MAP_SHARED, empty, 0) != MAP_FAILED ||
+	    errno != ENOMEM)
+		return 2;
+	if (pread(empty, &byte, 1, 0) != -1)
+		return 3;
+	return errno;
+}
+
+typedef int (*full_fn)(const FIXTURE_VARIANT(buffer) *variant);
+
+/* Runs @fn in a process of its own; what it returns, or minus the signal. */
+static int in_full_group(full_fn fn, const FIXTURE_VARIANT(buffer) *variant,
+			 long *kills)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(fn(variant));
+	waitpid(pid, &status, 0);
+	*kills = fm_oom_kills();
+	fm_leave_group();
+	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Not a byte is left: an error, and nobody is killed for it. */
+TEST_F(buffer, full_group_creates_nothing)
+{
+	long kills;
+
+	if (fm_is_device(variant))
+		SKIP(return, "a device's memory is charged to nobody");
+	if (!fm_enter_group()) {
+		fm_leave_group();
+		SKIP(return, "no memory controller of cgroup v2");
+	}
+	fm_leave_group();
+	EXPECT_EQ(ENOMEM, in_full_group(create_until_refused, variant, &kills));
+	EXPECT_EQ(0, kills);
+}
+
+TEST_F(buffer, full_group_gets_no_memory)
+{
+	long kills;
+
+	if (variant->memory == FAULTMAP_MEMORY_VMALLOC)
+		SKIP(return, "vmalloc logs its failures, and 7.x forbids silence");
+	if (fm_is_device(variant))
+		SKIP(return, "a device's memory is charged to nobody");
+	if (!fm_enter_group()) {
+		fm_leave_group();
+		SKIP(return, "no memory controller of cgroup v2");
+	}
+	fm_leave_group();
+	EXPECT_EQ(ENOMEM, in_full_group(use_until_refused, variant, &kills));
+	EXPECT_EQ(0, kills);
 }
 
 TEST_HARNESS_MAIN
