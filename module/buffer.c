@@ -162,12 +162,22 @@ static unsigned long faultmap_free_blocks(const struct faultmap_memory *memory,
 	return to;
 }
 
+/* Shrinks what is allocated, as far as blocks allow, to @npages. */
+static void faultmap_free_from(struct faultmap_buffer *buf, unsigned long npages)
+{
+	unsigned long before = buf->allocated;
+
+	buf->allocated = faultmap_free_blocks(buf->memory, buf->addr, npages, before);
+	if (!buf->memory->is_device)
+		faultmap_limit_give(before - buf->allocated);
+}
+
 static void faultmap_buffer_release(struct kref *ref)
 {
 	struct faultmap_buffer *buf =
 		container_of(ref, struct faultmap_buffer, ref);
 
-	faultmap_free_blocks(buf->memory, buf->addr, 0, buf->allocated);
+	faultmap_free_from(buf, 0);
 	kvfree(buf->addr);
 	iput(buf->inode);
 	kfree(buf);
@@ -250,23 +260,13 @@ static long faultmap_alloc_blocks(struct faultmap_buffer *buf,
 	return 0;
 }
 
-static int faultmap_check_limit(const struct faultmap_buffer *buf,
-				unsigned long npages)
-{
-	if (buf->memory->is_device)
-		return npages > buf->range.npages ? -EFBIG : 0;
-	return npages > totalram_pages() ? -ENOMEM : 0;
-}
-
-/* Gives the buffer memory for @npages pages; alloc_lock is held. */
-static int faultmap_allocate(struct faultmap_buffer *buf, unsigned long npages)
+/* Gives the buffer memory for @npages pages, more than it has; alloc_lock is held. */
+static int faultmap_allocate_unlimited(struct faultmap_buffer *buf,
+				       unsigned long npages)
 {
 	unsigned long *addr, *old = buf->addr;
 	int ret;
 
-	ret = faultmap_check_limit(buf, npages);
-	if (ret)
-		return ret;
 	addr = kvmalloc_array(npages, sizeof(*addr), FM_GFP);
 	if (!addr)
 		return -ENOMEM;
@@ -290,12 +290,30 @@ static int faultmap_allocate(struct faultmap_buffer *buf, unsigned long npages)
 	return 0;
 }
 
+/* The same within the limits. */
+static int faultmap_allocate(struct faultmap_buffer *buf, unsigned long npages)
+{
+	unsigned long more = npages - buf->allocated;
+	int ret;
+
+	if (buf->memory->is_device)
+		return faultmap_allocate_unlimited(buf, npages);
+	ret = faultmap_limit_take(more);
+	if (ret)
+		return ret;
+	ret = faultmap_allocate_unlimited(buf, npages);
+	if (ret)
+		faultmap_limit_give(more);
+	return ret;
+}
+
 /**
  * faultmap_buffer_populate() - see that a buffer has its memory
  * @buf: the buffer
  *
  * Context: may sleep; may be called under the mmap_lock.
- * Return: 0, -ENOMEM, or -EINTR when the caller is being killed.
+ * Return: 0, -ENOMEM, -ENOSPC if other buffers have too much, or -EINTR when the
+ * caller is being killed.
  */
 int faultmap_buffer_populate(struct faultmap_buffer *buf)
 {
@@ -496,8 +514,7 @@ static void faultmap_shrink(struct faultmap_view *view, unsigned long npages)
 	faultmap_zap(buf, npages);
 	faultmap_count_zap(view, npages);
 	mutex_lock(&buf->alloc_lock);
-	buf->allocated = faultmap_free_blocks(buf->memory, buf->addr, npages,
-					      buf->allocated);
+	faultmap_free_from(buf, npages);
 	mutex_unlock(&buf->alloc_lock);
 }
 
@@ -512,14 +529,21 @@ static void faultmap_clear_tail(struct faultmap_buffer *buf)
 		clear_page((void *)(buf->addr[i] & PAGE_MASK));
 }
 
+static int faultmap_check_growth(const struct faultmap_buffer *buf,
+				 unsigned long npages)
+{
+	if (buf->memory->is_device)
+		return npages > buf->range.npages ? -EFBIG : 0;
+	return npages > buf->npages ? faultmap_check_limit(npages) : 0;
+}
+
 static int faultmap_grow(struct faultmap_buffer *buf, unsigned long npages)
 {
-	int ret = 0;
+	int ret;
 
 	if (mutex_lock_killable(&buf->alloc_lock))
 		return -EINTR;
-	if (buf->memory->is_device)
-		ret = faultmap_check_limit(buf, npages);
+	ret = faultmap_check_growth(buf, npages);
 	if (!ret && buf->addr && npages > buf->allocated)
 		ret = faultmap_allocate(buf, npages);
 	if (!ret) {
@@ -537,8 +561,9 @@ static int faultmap_grow(struct faultmap_buffer *buf, unsigned long npages)
  * @npages: the new size in pages, not zero
  *
  * Context: may sleep; no mmap_lock may be held.
- * Return: 0, -ENODEV if the file is revoked, -ENOMEM, -EFBIG if there is not as
- * much of a device's memory, -EINTR. On failure the buffer is as before.
+ * Return: 0, -ENODEV if the file is revoked, -ENOMEM, -EFBIG if a buffer may not
+ * be that large or there is not as much of a device's memory, -ENOSPC if other
+ * buffers have too much, -EINTR. On failure the buffer is as before.
  */
 int faultmap_buffer_resize(struct faultmap_file *file, unsigned long npages)
 {

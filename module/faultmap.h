@@ -295,6 +295,13 @@ static inline bool faultmap_revoked(const struct faultmap_file *file)
 	return READ_ONCE(file->view->buffer->generation) != file->generation;
 }
 
+/* limit.c */
+int faultmap_parse_bytes(const char *name, const char *value, u64 *bytes);
+int faultmap_limit_init(void);
+int faultmap_check_limit(unsigned long npages);
+int faultmap_limit_take(unsigned long npages);
+void faultmap_limit_give(unsigned long npages);
+
 /* file.c */
 extern const struct file_operations faultmap_fops;
 

@@ -167,14 +167,16 @@ struct faultmap_resize {
  *
  * Returns a new close-on-exec descriptor, open for reading and writing. The
  * buffer lives as long as its descriptors and mappings, and has its memory from
- * the first mmap(2), read(2) or write(2) on, charged to whoever does that.
+ * the first mmap(2), read(2) or write(2) on, charged to whoever does that; these
+ * fail with ENOSPC if all buffers together would have more memory than the
+ * parameter max_total allows, and with ENOMEM if there is none.
  *
  * EINVAL: @bytes is zero or no multiple of the page size; unknown @memory,
  * @strategy or @flags; @order or @window out of range; @reserved not zero.
- * EFBIG: @bytes is more than a file can have. EOPNOTSUPP: the pair of memory
- * and strategy is not supported, or @memory is a device's. E2BIG: an unknown
- * member is not zero. EFAULT: bad address. ENOMEM, EMFILE, ENFILE: as for
- * open(2).
+ * EFBIG: @bytes is more than a file can have, or than the parameter max_size
+ * allows. EOPNOTSUPP: the pair of memory and strategy is not supported, or @memory
+ * is a device's. E2BIG: an unknown member is not zero. EFAULT: bad address.
+ * ENOMEM, EMFILE, ENFILE: as for open(2).
  */
 #define FAULTMAP_CREATE		_IOW(FAULTMAP_IOC_MAGIC, 0, struct faultmap_create)
 
@@ -209,11 +211,12 @@ struct faultmap_resize {
  * the buffer grows again.
  *
  * EINVAL: @bytes is zero or no multiple of the page size, or @flags is not zero.
- * EFBIG: @bytes is more than a file can have, or than there is of a device's
- * memory. EBADF: the descriptor is not open for writing. ENODEV: it is revoked,
- * or the device is gone. ENOMEM: no memory to grow; the buffer is
- * as before. EINTR: interrupted before anything was done. E2BIG, EFAULT: as for
- * FAULTMAP_CREATE.
+ * EFBIG: @bytes is more than a file can have, than the parameter max_size allows,
+ * or than there is of a device's memory. ENOSPC: all buffers together would have
+ * more memory than the parameter max_total allows. EBADF: the descriptor is not
+ * open for writing. ENODEV: it is revoked, or the device is gone. ENOMEM: no memory
+ * to grow; the buffer is as before. EINTR: interrupted before anything was done.
+ * E2BIG, EFAULT: as for FAULTMAP_CREATE.
  */
 #define FAULTMAP_RESIZE		_IOW(FAULTMAP_IOC_MAGIC, 4, struct faultmap_resize)
 

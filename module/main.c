@@ -60,7 +60,8 @@ static int faultmap_check_create(const struct faultmap_create *create)
 	    !faultmap_supported(memory, faultmap_strategies[create->strategy]))
 		return -EOPNOTSUPP;
 	return faultmap_check_order(memory, create->order) ?:
-	       faultmap_check_bytes(create->bytes);
+	       faultmap_check_bytes(create->bytes) ?:
+	       faultmap_check_limit(create->bytes >> PAGE_SHIFT);
 }
 
 static struct faultmap_view *
@@ -202,14 +203,11 @@ static int faultmap_add_nodes(unsigned long npages)
 
 static int faultmap_check_params(u64 *bytes)
 {
-	char *end;
+	int ret;
 
-	*bytes = memparse(size, &end);
-	if (end == size || *end || faultmap_check_bytes(*bytes)) {
-		pr_warn("size=%s: give a multiple of %lu bytes, such as 64M\n",
-			size, PAGE_SIZE);
-		return -EINVAL;
-	}
+	ret = faultmap_parse_bytes("size", size, bytes) ?: faultmap_limit_init();
+	if (ret)
+		return ret;
 	if (order > MAX_PAGE_ORDER) {
 		pr_warn("order=%u: give 0 to %d\n", order, MAX_PAGE_ORDER);
 		return -EINVAL;

@@ -457,8 +457,8 @@ static int faultmap_do_mmap(struct faultmap_file *file,
  * Context: the mmap_lock is held for writing.
  * Return: 0; -EINVAL for a private mapping under a strategy that cannot copy on
  * write; -ENODEV if the file is revoked; -ENXIO if the range reaches beyond the
- * buffer; -ENOMEM. On failure the kernel removes what was mapped, and calls
- * none of the VMA's operations.
+ * buffer; -ENOMEM; -ENOSPC. On failure the kernel removes what was mapped, and
+ * calls none of the VMA's operations.
  */
 int faultmap_mmap(struct file *filp, struct vm_area_struct *vma)
 {

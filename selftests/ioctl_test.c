@@ -151,22 +151,10 @@ TEST_F(control, order_makes_extents)
 	close(fd);
 }
 
-/* More than the machine has: refused at the first use, without harm. */
-TEST_F(control, no_memory_for_it)
+/* More than the machine has. */
+TEST_F(control, too_large)
 {
-	struct faultmap_create arg = good();
-	char byte;
-	int fd;
-
-	arg.bytes = 1ULL << 50;
-	fd = create(arg);
-	ASSERT_LE(0, fd);
-	EXPECT_EQ(-1, pread(fd, &byte, 1, 0));
-	EXPECT_EQ(ENOMEM, errno);
-	EXPECT_EQ(MAP_FAILED, mmap(NULL, fm_page_size(), PROT_READ, MAP_SHARED,
-				   fd, 0));
-	EXPECT_EQ(ENOMEM, errno);
-	close(fd);
+	EXPECT_REFUSED(EFBIG, bytes, 1ULL << 50);
 }
 
 TEST_F(control, descriptor_is_close_on_exec)

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The limits: of one buffer, of all of them, and that shares are given back. */
+#include <pthread.h>
+
+#include "memcg.h"
+#include "module_fixture.h"
+
+#define MIB	(1UL << 20)
+
+static size_t pages(size_t bytes)
+{
+	return bytes / fm_page_size();
+}
+
+/* Every kind of memory can be mapped by frame. */
+static int make(unsigned int memory, size_t bytes)
+{
+	return fm_create(memory, FAULTMAP_STRATEGY_LAZY_PFN, pages(bytes));
+}
+
+static int resize(int fd, size_t bytes)
+{
+	struct faultmap_resize arg = { .bytes = bytes };
+
+	return fm_errno(ioctl(fd, FAULTMAP_RESIZE, &arg));
+}
+
+/* Makes the buffer get its memory; 0 or -errno. */
+static int use(int fd)
+{
+	char byte;
+	long ret = fm_errno(pread(fd, &byte, 1, 0));
+
+	return ret == 1 ? 0 : ret;
+}
+
+static int use_by_write(int fd)
+{
+	long ret = fm_errno(pwrite(fd, "", 1, 0));
+
+	return ret == 1 ? 0 : ret;
+}
+
+static int use_by_mmap(int fd)
+{
+	size_t page = fm_page_size();
+	void *map = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, 0);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	munmap(map, page);
+	return 0;
+}
+
+#define EACH_MEMORY(memory) \
+	(unsigned int memory = FAULTMAP_MEMORY_PAGES; \
+	 memory <= FAULTMAP_MEMORY_DMA; memory++)
+
+static int reload(const char *params)
+{
+	int ret = unload();
+
+	return ret ? ret : load(params);
+}
+
+TEST_F(module, refuses_bad_limits)
+{
+	static const char *const bad[] = {
+		"max_size=0", "max_size=1", "max_size=abc", "max_size=64X",
+		"max_size=", "max_size=16E", "max_total=0", "max_total=4095",
+		"max_total=-1", "max_total=none",
+	};
+
+	ASSERT_EQ(0, unload());
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		EXPECT_EQ(-EINVAL, load(bad[i]))
+			TH_LOG("%s", bad[i]);
+	}
+	EXPECT_EQ(0, load("max_size=1M max_total=1T"));
+}
+
+TEST_F(module, max_size)
+{
+	size_t page = fm_page_size();
+
+	ASSERT_EQ(0, reload("max_size=1M"));
+	for EACH_MEMORY(memory) {
+		int fd = make(memory, MIB);
+
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(0, use(fd));
+		EXPECT_EQ(-EFBIG, resize(fd, MIB + page));
+		EXPECT_EQ(0, resize(fd, page));
+		EXPECT_EQ(-EFBIG, resize(fd, MIB + page));
+		EXPECT_EQ(0, resize(fd, MIB));
+		close(fd);
+		EXPECT_EQ(-EFBIG, make(memory, MIB + page));
+	}
+}
+
+/* A node's first size is the administrator's, and may only be made smaller. */
+TEST_F(module, max_size_of_a_node)
+{
+	size_t page = fm_page_size();
+	int fd;
+
+	ASSERT_EQ(0, reload("max_size=1M size=4M"));
+	fd = open("/dev/faultmap/pages-lazy", O_RDWR);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, use(fd));
+	EXPECT_EQ(-EFBIG, resize(fd, 4 * MIB + page));
+	EXPECT_EQ(0, resize(fd, 4 * MIB));
+	EXPECT_EQ(0, resize(fd, 2 * MIB));
+	EXPECT_EQ(-EFBIG, resize(fd, 2 * MIB + page));
+	EXPECT_EQ(0, use(fd));
+	close(fd);
+}
+
+/* Expects that what all buffers have leaves exactly @bytes for one more. */
+static void expect_left(struct __test_metadata *_metadata, unsigned int memory,
+			size_t bytes)
+{
+	int one = make(memory, fm_page_size()), fd = make(memory, bytes);
+
+	EXPECT_EQ(0, use(one));
+	EXPECT_EQ(-ENOSPC, use(fd));
+	EXPECT_EQ(-ENOSPC, use_by_write(fd));
+	EXPECT_EQ(-ENOSPC, use_by_mmap(fd));
+	close(one);
+	EXPECT_EQ(0, use_by_mmap(fd));
+	one = make(memory, fm_page_size());
+	EXPECT_EQ(-ENOSPC, use(one));
+	close(one);
+	close(fd);
+}
+
+TEST_F(module, max_total)
+{
+	size_t page = fm_page_size();
+
+	ASSERT_EQ(0, reload("max_total=4M max_size=1T order=0"));
+	for EACH_MEMORY(memory) {
+		int first = make(memory, MIB), second = make(memory, 2 * MIB);
+
+		EXPECT_EQ(-EFBIG, make(memory, 4 * MIB + page));
+		expect_left(_metadata, memory, 4 * MIB);
+		EXPECT_EQ(0, use(first));
+		expect_left(_metadata, memory, 3 * MIB);
+		EXPECT_EQ(-ENOSPC, resize(first, 4 * MIB) ?: use(second));
+		EXPECT_EQ(0, resize(first, MIB));
+		EXPECT_EQ(0, use(second));
+		EXPECT_EQ(-ENOSPC, resize(first, 2 * MIB + page));
+		expect_left(_metadata, memory, MIB);
+		EXPECT_EQ(0, resize(first, MIB + page));
+		expect_left(_metadata, memory, MIB - page);
+		close(second);
+		expect_left(_metadata, memory, 3 * MIB - page);
+		close(first);
+		expect_left(_metadata, memory, 4 * MIB);
+	}
+}
+
+/* Nodes have their share, too, and give back what RESIZE frees. */
+TEST_F(module, nodes_count)
+{
+	int fd;
+
+	ASSERT_EQ(0, reload("max_total=4M size=3M order=0"));
+	fd = open("/dev/faultmap/pages-lazy", O_RDWR);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, use(fd));
+	expect_left(_metadata, FAULTMAP_MEMORY_KMALLOC, MIB);
+	EXPECT_EQ(0, resize(fd, MIB));
+	expect_left(_metadata, FAULTMAP_MEMORY_KMALLOC, 3 * MIB);
+	close(fd);
+	expect_left(_metadata, FAULTMAP_MEMORY_KMALLOC, 3 * MIB);
+}
+
+/* What is not allocated in the end is not kept either. */
+TEST_F(module, failures_give_back)
+{
+	int left[FAULTMAP_MEMORY_DMA + 1];
+
+	ASSERT_EQ(0, reload("max_total=16M"));
+	if (!fm_enter_group() || fm_put(FM_GROUP "/memory.max", "8M")) {
+		fm_leave_group();
+		SKIP(return, "no memory controller of cgroup v2");
+	}
+	for EACH_MEMORY(memory) {
+		int fd = make(memory, 16 * MIB);
+
+		/* vmalloc logs its failures, and 7.x forbids silence. */
+		left[memory] = memory == FAULTMAP_MEMORY_VMALLOC ? -ENOMEM :
+			       use(fd);
+		close(fd);
+	}
+	fm_leave_group();
+	for EACH_MEMORY(memory) {
+		EXPECT_EQ(-ENOMEM, left[memory]);
+		expect_left(_metadata, memory, 16 * MIB);
+	}
+}
+
+#define THREADS	16
+#define ROUNDS	40
+
+static pthread_barrier_t barrier;
+
+static void *use_at_once(void *arg)
+{
+	int fd = (intptr_t)arg;
+
+	pthread_barrier_wait(&barrier);
+	return (void *)(intptr_t)use(fd);
+}
+
+/* How many of THREADS buffers got their memory; -1 if one failed otherwise. */
+static int race(unsigned int memory, size_t bytes)
+{
+	pthread_t threads[THREADS];
+	int fds[THREADS], i, got = 0;
+	void *ret;
+
+	for (i = 0; i < THREADS; i++) {
+		fds[i] = make(memory, bytes);
+		pthread_create(&threads[i], NULL, use_at_once,
+			       (void *)(intptr_t)fds[i]);
+	}
+	for (i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], &ret);
+		if (!ret)
+			got += got >= 0;
+		else if ((intptr_t)ret != -ENOSPC)
+			got = -1;
+	}
+	for (i = 0; i < THREADS; i++)
+		close(fds[i]);
+	return got;
+}
+
+TEST_F(module, at_once)
+{
+	ASSERT_EQ(0, reload("max_total=1M"));
+	pthread_barrier_init(&barrier, NULL, THREADS);
+	for EACH_MEMORY(memory) {
+		for (int i = 0; i < ROUNDS; i++)
+			ASSERT_EQ(10, race(memory, 25 * fm_page_size()));
+		expect_left(_metadata, memory, MIB);
+	}
+}
+
+TEST_HARNESS_MAIN
