@@ -52,9 +52,9 @@ static int use_by_mmap(int fd)
 	return 0;
 }
 
-#define EACH_MEMORY(memory) \
-	(unsigned int memory = FAULTMAP_MEMORY_PAGES; \
-	 memory <= FAULTMAP_MEMORY_DMA; memory++)
+#define for_each_memory(memory) \
+	for (unsigned int memory = FAULTMAP_MEMORY_PAGES; \
+	     memory <= FAULTMAP_MEMORY_DMA; memory++)
 
 static int reload(const char *params)
 {
@@ -84,7 +84,7 @@ TEST_F(module, max_size)
 	size_t page = fm_page_size();
 
 	ASSERT_EQ(0, reload("max_size=1M"));
-	for EACH_MEMORY(memory) {
+	for_each_memory(memory) {
 		int fd = make(memory, MIB);
 
 		ASSERT_LE(0, fd);
@@ -139,7 +139,7 @@ TEST_F(module, max_total)
 	size_t page = fm_page_size();
 
 	ASSERT_EQ(0, reload("max_total=4M max_size=1T order=0"));
-	for EACH_MEMORY(memory) {
+	for_each_memory(memory) {
 		int first = make(memory, MIB), second = make(memory, 2 * MIB);
 
 		EXPECT_EQ(-EFBIG, make(memory, 4 * MIB + page));
@@ -186,7 +186,7 @@ TEST_F(module, failures_give_back)
 		fm_leave_group();
 		SKIP(return, "no memory controller of cgroup v2");
 	}
-	for EACH_MEMORY(memory) {
+	for_each_memory(memory) {
 		int fd = make(memory, 16 * MIB);
 
 		/* vmalloc logs its failures, and 7.x forbids silence. */
@@ -195,14 +195,14 @@ TEST_F(module, failures_give_back)
 		close(fd);
 	}
 	fm_leave_group();
-	for EACH_MEMORY(memory) {
+	for_each_memory(memory) {
 		EXPECT_EQ(-ENOMEM, left[memory]);
 		expect_left(_metadata, memory, 16 * MIB);
 	}
 }
 
 #define THREADS	16
-#define ROUNDS	40
+#define ROUNDS	10
 
 static pthread_barrier_t barrier;
 
@@ -238,11 +238,11 @@ static int race(unsigned int memory, size_t bytes)
 	return got;
 }
 
-TEST_F(module, at_once)
+TEST_F_TIMEOUT(module, at_once, 120)
 {
 	ASSERT_EQ(0, reload("max_total=1M"));
 	pthread_barrier_init(&barrier, NULL, THREADS);
-	for EACH_MEMORY(memory) {
+	for_each_memory(memory) {
 		for (int i = 0; i < ROUNDS; i++)
 			ASSERT_EQ(10, race(memory, 25 * fm_page_size()));
 		expect_left(_metadata, memory, MIB);
