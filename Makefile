@@ -30,6 +30,7 @@ help:
 	@echo '  make vm RUN='\''COMMAND'\''    one command in a guest with the module loaded'
 	@echo '  make vm                 a shell there'
 	@echo '  make test-windows       the selftests with other windows for lazy-pfn'
+	@echo '  make test-poisoned      the selftests on memory that nobody but the driver clears'
 	@echo '  make test-runner        the tests of the guest runner itself'
 	@echo '  make test-setup         those of its set-up interrupted, killed, out of disk: a fetch for each'
 	@echo '  make winsim             what the adaptive fault window costs, simulated in user space'
@@ -64,6 +65,11 @@ test-windows:
 matrix:
 	@selftests/test $(kernels)
 	@selftests/matrix
+
+# What is freed is poisoned, and nobody but the driver clears what it allocates.
+test-poisoned: export CMDLINE := page_poison=1 init_on_alloc=0 init_on_free=0 slub_debug=P $(CMDLINE)
+test-poisoned:
+	@selftests/test $(KERNEL)
 
 test-runner:
 	@selftests/test runner
@@ -107,4 +113,4 @@ clean:
 clean-cache:
 	@$(vm) clean
 
-.PHONY: module help vm test test-all test-windows matrix test-runner test-setup compare bench regress winsim lint load unload check clean clean-cache
+.PHONY: module help vm test test-all test-windows matrix test-runner test-setup compare bench regress winsim lint load unload check clean clean-cache test-poisoned
