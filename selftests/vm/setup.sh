@@ -144,6 +144,28 @@ make_root()
 	done
 }
 
+# What few runs need: it lies apart in the root, and is made when it is asked for.
+add_strangers()
+{
+	local dir=$root/opt/strangers key status=0
+
+	key=$(sha256sum <"$vmdir/strangers")
+	[ "$(cat "$dir/.key" 2>/dev/null)" != "$key" ] || return 0
+	stale=$(mktemp -d "$cache/tmp-$KERNEL.XXXXXX")
+	say "fetching strangers' programs for $KERNEL, once, in about a minute"
+	run_job as_root "$vmdir/strangers" "$root" "$stale/strangers" \
+		>"$cache/install.log" 2>&1 </dev/null || status=$?
+	if [ "$status" != 0 ]; then
+		tail -n 20 "$cache/install.log" >&2
+		die "fetching strangers' programs for $KERNEL failed: see above"
+	fi
+	as_root tee "$stale/strangers/.key" <<<"$key" >/dev/null
+	as_root rm -rf --one-file-system "$dir"
+	as_root mv "$stale/strangers" "$dir"
+	as_root rm -rf --one-file-system "$stale"
+	stale=''
+}
+
 setup()
 {
 	install_needed
