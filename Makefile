@@ -32,6 +32,7 @@ help:
 	@echo '  make test-windows       the selftests with other windows for lazy-pfn'
 	@echo '  make test-poisoned      the selftests on memory that nobody but the driver clears'
 	@echo '  make strangers          fio, stress-ng and others on the nodes; ONLY=fio for one of them'
+	@echo '  make sanitizer-kernel   build the kernel for KERNEL=sanitizer: KASAN, lockdep, kmemleak, ...;'
 	@echo '  make test-runner        the tests of the guest runner itself'
 	@echo '  make test-setup         those of its set-up interrupted, killed, out of disk: a fetch for each'
 	@echo '  make winsim             what the adaptive fault window costs, simulated in user space'
@@ -81,6 +82,9 @@ test-setup:
 strangers:
 	@STRANGERS=1 $(vm) run 'selftests/strangers $(ONLY)'
 
+sanitizer-kernel:
+	@KERNEL=sanitizer $(vm) setup
+
 compare:
 	@perf/compare
 
@@ -117,4 +121,4 @@ clean:
 clean-cache:
 	@$(vm) clean
 
-.PHONY: module help vm test test-all test-windows matrix test-runner test-setup compare bench regress winsim lint load unload check clean clean-cache test-poisoned strangers
+.PHONY: module help vm test test-all test-windows matrix test-runner test-setup compare bench regress winsim lint load unload check clean clean-cache test-poisoned strangers sanitizer-kernel

@@ -21,15 +21,22 @@ as_root()
 	fi
 }
 
-# series_row SERIES: "IMAGE SUITE POCKET..." from the table
+# series_row SERIES: "IMAGE SUITE POCKET..." from the tables
 series_row()
 {
-	awk -v s="$1" '$1 == s { $1 = ""; print; found = 1 } END { exit !found }' "$vmdir/kernels"
+	awk -v s="$1" '$1 == s { $1 = ""; print; found = 1 } END { exit !found }' \
+		"$vmdir"/kernels{,.built}
+}
+
+# checks SERIES: what a kernel that is built here looks for; nothing for Debian's
+checks()
+{
+	series_row "$1" | awk -F'[ :]+' '/:/ { print $2 }'
 }
 
 series_names()
 {
-	awk '!/^#/ && NF { printf "%s%s", sep, $1; sep = " " }' "$vmdir/kernels"
+	awk '!/^#/ && NF { printf "%s%s", sep, $1; sep = " " }' "$vmdir"/kernels{,.built}
 }
 
 # debian_uri LABEL: the URI that the host's own apt fetches that archive from

@@ -78,9 +78,13 @@ unlock_series()
 
 root_key()
 {
+	local checks
+
+	checks=$(checks "$KERNEL")
 	{
 		series_row "$KERNEL"
 		cat "$vmdir"/{root,ksrc,init}
+		[ -z "$checks" ] || cat "$vmdir"/{kernel,guest.config,"$checks.config"}
 	} | sha256sum | cut -c 1-12
 }
 
@@ -127,7 +131,11 @@ make_root()
 	check_space
 	stale=$(mktemp -d "$cache/tmp-$KERNEL.XXXXXX")
 	chmod 755 "$stale"
-	say "making the root of $KERNEL, once, in about a minute"
+	if [ -n "$(checks "$KERNEL")" ]; then
+		say "making the root of $KERNEL and building its kernel, once, in about a quarter of an hour"
+	else
+		say "making the root of $KERNEL, once, in about a minute"
+	fi
 	run_job as_root env MIRROR="$MIRROR" SECURITY_MIRROR="$SECURITY_MIRROR" VM_PID=$$ \
 		"$vmdir/root" "$KERNEL" "$stale" </dev/null || status=$?
 	if [ "$status" != 0 ]; then
@@ -139,7 +147,7 @@ make_root()
 	as_root rm -rf --one-file-system "$stale"
 	stale=''
 	say "made $root in $SECONDS s"
-	for old in "$cache/root-$KERNEL"-*; do
+	for old in "$cache/root-$KERNEL"-????????????; do
 		[ "$old" = "$root" ] || remove_root "$old"
 	done
 }
