@@ -465,15 +465,25 @@ unsigned long faultmap_buffer_extents(struct faultmap_buffer *buf)
 	return extents;
 }
 
-/* A fault that was answered before the bounds changed holds its page's lock. */
+/*
+ * A fault that was answered before the bounds changed holds its page's lock.
+ *
+ * The first allocation may be going on; what it brings after we have looked is
+ * mapped by nobody who saw the old bounds. Otherwise the inode lock keeps @addr.
+ */
 static void faultmap_wait_faults(struct faultmap_buffer *buf, pgoff_t from)
 {
+	unsigned long *addr, allocated;
 	pgoff_t i;
 
 	if (!buf->memory->has_pages)
 		return;
-	for (i = from; i < buf->allocated; i++) {
-		struct page *page = pfn_to_page(faultmap_pfn(buf, buf->addr, i));
+	mutex_lock(&buf->alloc_lock);
+	addr = buf->addr;
+	allocated = buf->allocated;
+	mutex_unlock(&buf->alloc_lock);
+	for (i = from; i < allocated; i++) {
+		struct page *page = pfn_to_page(faultmap_pfn(buf, addr, i));
 
 		lock_page(page);
 		unlock_page(page);
@@ -508,7 +518,8 @@ static void faultmap_shrink(struct faultmap_view *view, unsigned long npages)
 	mutex_lock(&buf->alloc_lock);
 	faultmap_set_size(buf, npages);
 	mutex_unlock(&buf->alloc_lock);
-	if (!buf->addr)
+	/* What is allocated from now on is of the new size: nothing to take back. */
+	if (!READ_ONCE(buf->addr))
 		return;
 
 	faultmap_zap(buf, npages);
@@ -623,7 +634,7 @@ void faultmap_buffer_kill(struct faultmap_buffer *buf)
 	mutex_lock(&buf->alloc_lock);
 	faultmap_set_size(buf, 0);
 	mutex_unlock(&buf->alloc_lock);
-	if (buf->addr)
+	if (READ_ONCE(buf->addr))
 		faultmap_zap(buf, 0);
 	inode_unlock(buf->inode);
 }

@@ -200,6 +200,9 @@ static int faultmap_do_eager_mmap(struct faultmap_file *file,
 	idx = srcu_read_lock(&faultmap_srcu);
 	ret = fill(file, vma);
 	srcu_read_unlock(&faultmap_srcu, idx);
+	/* REVOKE may have come after the check, while memory was allocated. */
+	if (ret == -ENXIO && faultmap_revoked(file))
+		ret = -ENODEV;
 	if (ret) {
 		kref_put(&mapping->ref, faultmap_mapping_release);
 		return ret;

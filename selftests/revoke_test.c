@@ -70,6 +70,38 @@ TEST_F(buffer, reaches_other_processes)
 	EXPECT_EQ(0, status);
 }
 
+static int use_first(int fd, size_t size)
+{
+	char *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	int sig;
+
+	if (map == MAP_FAILED)
+		return errno != ENODEV;
+	sig = fm_read_at(map);
+	return sig && sig != SIGBUS;
+}
+
+/* The memory may come in the middle of it, by somebody's mmap(2). */
+TEST_F(buffer, during_the_first_use)
+{
+	int round, fd, status;
+	pid_t pid;
+
+	for (round = 0; round < 20; round++) {
+		fd = fm_open_buffer(variant);
+		ASSERT_LE(0, fd);
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			_exit(use_first(fd, FM_PAGES * self->page));
+		usleep(50 * round);
+		ASSERT_EQ(0, ioctl(fd, FAULTMAP_REVOKE));
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_EQ(0, status);
+		close(fd);
+	}
+}
+
 /* A node opened afterwards works, and shows what was there before. */
 TEST_F(buffer, node_is_opened_anew)
 {
