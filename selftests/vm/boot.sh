@@ -194,6 +194,11 @@ judge()
 			say "the kernel complained: see above"
 			[ "$status" != 0 ] || status=99
 		fi
+		if [ -s "$run/leaked" ]; then
+			head -n 100 "$run/leaked" >&2
+			say "the module left something behind: see above"
+			[ "$status" != 0 ] || status=99
+		fi
 	else
 		explain_death
 	fi
@@ -206,7 +211,7 @@ boot()
 {
 	local machine accel cpus=CPU qemu_status=0 qemu_seconds
 
-	cp "$vmdir/guest" "$run/guest"
+	cp "$vmdir"/{guest,leaks} "$run"
 	printf '%s' "${2:-}" >"$run/command"
 	echo "$MODPARAMS" >"$run/modparams"
 	echo "${TERM:-dumb}" >"$run/term"
