@@ -22,6 +22,13 @@
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define zap_vma_range		zap_page_range
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+#define zap_vma_range(vma, address, size) \
+	zap_page_range_single(vma, address, size, NULL)
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 {
 	vma->vm_flags |= flags;

@@ -199,6 +199,9 @@ static int faultmap_do_eager_mmap(struct faultmap_file *file,
 
 	idx = srcu_read_lock(&faultmap_srcu);
 	ret = fill(file, vma);
+	/* The kernel would, but only when RESIZE no longer waits for us. */
+	if (ret)
+		zap_vma_range(vma, vma->vm_start, vma->vm_end - vma->vm_start);
 	srcu_read_unlock(&faultmap_srcu, idx);
 	/* REVOKE may have come after the check, while memory was allocated. */
 	if (ret == -ENXIO && faultmap_revoked(file))
