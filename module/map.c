@@ -333,6 +333,9 @@ static int faultmap_insert_all(struct faultmap_file *file,
 			return -ENXIO;
 		left = n;
 		ret = vm_insert_pages(vma, addr, pages, &left);
+		/* What it says where there is no memory for page tables. */
+		if (ret == -EFAULT)
+			return -ENOMEM;
 		if (ret)
 			return ret;
 	}

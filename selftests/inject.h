@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The kernel's fault injection: the n-th thing that can fail in a task does, as far
+ * as the module is on the stack: slab objects, pages (page tables, too) and copies
+ * from and to user space.
+ */
+#ifndef _FAULTMAP_INJECT_H
+#define _FAULTMAP_INJECT_H
+
+#include "faultmap_test.h"
+
+#define DEBUGFS		"/sys/kernel/debug/"
+
+/* Where modules are, on x86-64. */
+#define MODULES_START	0xffffffffa0000000UL
+#define MODULES_END	0xffffffffff000000UL
+
+static const char *const injectors[] = {
+	"failslab", "fail_page_alloc", "fail_usercopy",
+};
+
+static int fail_nth = -1;
+
+static inline int put_attribute(const char *injector, const char *attribute,
+				const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), DEBUGFS "%s/%s", injector, attribute);
+	return fm_put(path, value);
+}
+
+/* Only where an address from @start to @end is on the stack. */
+static inline bool inject_within(unsigned long start, unsigned long end)
+{
+	char text[2][24];
+	size_t i;
+
+	snprintf(text[0], sizeof(text[0]), "0x%lx", start);
+	snprintf(text[1], sizeof(text[1]), "0x%lx", end);
+	for (i = 0; i < sizeof(injectors) / sizeof(*injectors); i++)
+		if (put_attribute(injectors[i], "require-start", text[0]) ||
+		    put_attribute(injectors[i], "require-end", text[1]))
+			return false;
+	return true;
+}
+
+/* Where the module's code is; false if it is not loaded. */
+static inline bool find_module(unsigned long *start, unsigned long *end)
+{
+	FILE *modules = fopen("/proc/modules", "r");
+	unsigned long size;
+	bool found = false;
+	char line[256];
+
+	while (!found && modules && fgets(line, sizeof(line), modules))
+		found = sscanf(line, "faultmap %lu %*s %*s %*s 0x%lx", &size,
+			       start) == 2;
+	if (modules)
+		fclose(modules);
+	*end = *start + size;
+	return found;
+}
+
+/* What sleeps may fail, too, and in silence. */
+static inline bool set_up_injectors(void)
+{
+	const char *verbose = getenv("FAULTMAP_INJECT_VERBOSE") ?: "0";
+	size_t i;
+
+	for (i = 0; i < sizeof(injectors) / sizeof(*injectors); i++)
+		if (put_attribute(injectors[i], "probability", "0") ||
+		    put_attribute(injectors[i], "verbose", verbose))
+			return false;
+	return !put_attribute("failslab", "ignore-gfp-wait", "N") &&
+	       !put_attribute("fail_page_alloc", "ignore-gfp-wait", "N") &&
+	       !put_attribute("fail_page_alloc", "ignore-gfp-highmem", "N") &&
+	       !put_attribute("fail_page_alloc", "min-order", "0");
+}
+
+static inline int write_nth(unsigned int nth)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", nth);
+
+	return pwrite(fail_nth, text, len, 0) == len ? 0 : -errno;
+}
+
+/* Whether one has failed since write_nth(). */
+static inline bool was_injected(void)
+{
+	char text[16] = "";
+
+	if (pread(fail_nth, text, sizeof(text) - 1, 0) <= 0)
+		return false;
+	write_nth(0);
+	return !atoi(text);
+}
+
+/* The kernel's own complaints of what it is made to fail are none: see vm/klog. */
+static inline void tell_log(const char *what)
+{
+	char line[64];
+
+	snprintf(line, sizeof(line), "<6>vm: %s", what);
+	fm_put("/dev/kmsg", line);
+}
+
+/* False if the kernel has none. */
+static inline bool start_injecting(unsigned long start, unsigned long end)
+{
+	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	if (fail_nth < 0 || !set_up_injectors() || !inject_within(start, end))
+		return false;
+	tell_log("faults are injected");
+	return true;
+}
+
+static inline void stop_injecting(void)
+{
+	tell_log("no more faults");
+	close(fail_nth);
+}
+
+#endif /* _FAULTMAP_INJECT_H */
