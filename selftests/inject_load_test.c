@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every allocation of loading the module fails, one after the other: it is not
+ * loaded then, or does without, leaves nothing behind, and can be loaded. All of
+ * them with FAULTMAP_INJECT_ALL, which takes minutes; else fewer and fewer of those
+ * behind the beginning. FAULTMAP_KO names the module's file.
+ */
+#include <sys/stat.h>
+
+#include "inject.h"
+#include "module_fixture.h"
+
+#define LOAD_ANEW	16	/* tries between loads that nothing disturbs */
+
+static size_t image_size;
+
+/* From memory: reading the file would be made to fail, too. */
+static void *read_image(void)
+{
+	int fd = open(getenv("FAULTMAP_KO"), O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	void *image;
+
+	if (fd < 0 || fstat(fd, &st))
+		return NULL;
+	image_size = st.st_size;
+	image = malloc(image_size);
+	if (image && read(fd, image, image_size) != (ssize_t)image_size)
+		image = NULL;
+	close(fd);
+	return image;
+}
+
+static int load_image(void *image)
+{
+	return fm_errno(syscall(SYS_init_module, image, image_size, "size=64K"));
+}
+
+/* Makes the @nth allocation fail; true if there was one. */
+static bool fail_one(struct __test_metadata *_metadata, void *image,
+		     unsigned int nth, unsigned int *failed)
+{
+	bool injected;
+	int ret;
+
+	EXPECT_EQ(0, write_nth(nth));
+	ret = load_image(image);
+	injected = was_injected();
+	*failed += ret < 0;
+	if (!ret) {
+		EXPECT_EQ(0, unload());
+	} else {
+		EXPECT_EQ(-ENOMEM, ret) {
+			TH_LOG("the load, %u", nth);
+		}
+		EXPECT_TRUE(injected);
+	}
+	EXPECT_FALSE(exists(FM_CONTROL));
+	EXPECT_FALSE(exists("/dev/faultmap/pages-lazy"));
+	EXPECT_FALSE(exists("/sys/kernel/debug/faultmap"));
+	EXPECT_FALSE(exists("/sys/bus/pci/drivers/faultmap"));
+	return injected;
+}
+
+TEST_F_TIMEOUT(module, load_without_memory, 3000)
+{
+	unsigned int nth = 1, tries = 0, failed = 0;
+	bool all = getenv("FAULTMAP_INJECT_ALL");
+	void *image = read_image();
+
+	ASSERT_NE(NULL, image);
+	if (!start_injecting(MODULES_START, MODULES_END))
+		SKIP(return, "no fault injection: use KERNEL=sanitizer");
+	ASSERT_EQ(0, unload());
+	while (fail_one(_metadata, image, nth, &failed)) {
+		if (++tries % LOAD_ANEW == 0) {
+			EXPECT_EQ(0, load_image(image));
+			EXPECT_EQ(0, unload());
+		}
+		nth += all ? 1 : 1 + nth / 16;
+	}
+	printf("# inject: load: %u faults of %u, %u failures\n", tries, nth - 1,
+	       failed);
+	stop_injecting();
+	EXPECT_EQ(0, load(""));
+}
+
+TEST_HARNESS_MAIN
