@@ -33,6 +33,7 @@ help:
 	@echo '  make test-poisoned      the selftests on memory that nobody but the driver clears'
 	@echo '  make strangers          fio, stress-ng and others on the nodes; ONLY=fio for one of them'
 	@echo '  make sanitizer-kernel   build the kernel for KERNEL=sanitizer: KASAN, lockdep, kmemleak, ...;'
+	@echo '  make soak               operations by chance against a model, SECONDS= or MINUTES= long'
 	@echo '  make test-runner        the tests of the guest runner itself'
 	@echo '  make test-setup         those of its set-up interrupted, killed, out of disk: a fetch for each'
 	@echo '  make winsim             what the adaptive fault window costs, simulated in user space'
@@ -63,6 +64,12 @@ test-all:
 
 test-windows:
 	@selftests/test $(foreach w,0 2 16 512,$(kernels:%=%:$(w)))
+
+# One guest for as long as asked, and a minute to come up and to shrink what it finds.
+soak: SECONDS ?= $(if $(MINUTES),$(shell expr $(MINUTES) '*' 60),600)
+soak:
+	@TIMEOUT=$$(($(SECONDS) + 400)) MODPARAMS="window=1 $(MODPARAMS)" $(vm) run \
+		'selftests/soak $(SECONDS)'
 
 matrix:
 	@selftests/test $(kernels)
@@ -121,4 +128,4 @@ clean:
 clean-cache:
 	@$(vm) clean
 
-.PHONY: module help vm test test-all test-windows matrix test-runner test-setup compare bench regress winsim lint load unload check clean clean-cache test-poisoned strangers sanitizer-kernel
+.PHONY: module help vm test test-all test-windows matrix test-runner test-setup compare bench regress winsim lint load unload check clean clean-cache test-poisoned strangers sanitizer-kernel soak

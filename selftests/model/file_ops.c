@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What must become of descriptors, ioctls, read(2), write(2), fork(2) and exit(2). */
+#include <errno.h>
+#include <string.h>
+
+#include "content.h"
+#include "model.h"
+
+#define TOO_LARGE	(1ULL << 40)	/* more bytes than any guest has memory */
+#define MAX_BYTES	((1ULL << 63) - 1)
+#define MAX_ORDER	10
+
+static int check_bytes(uint64_t bytes)
+{
+	if (!bytes || bytes % M_PAGE)
+		return -EINVAL;
+	return bytes > MAX_BYTES ? -EFBIG : 0;
+}
+
+static int check_create(const struct m_op *op)
+{
+	bool frames = op->strategy == FAULTMAP_STRATEGY_LAZY_PFN;
+
+	if (op->memory > FAULTMAP_MEMORY_PHYS || op->strategy >= M_STRATEGIES ||
+	    op->flags & M_BADFLAG || op->window > (frames ? FAULTMAP_WINDOW_MAX : 1) ||
+	    (op->flags & M_BATCHED && op->strategy != FAULTMAP_STRATEGY_EAGER))
+		return -EINVAL;
+	if (op->memory == FAULTMAP_MEMORY_PHYS || !m_supported(op->memory, op->strategy))
+		return -EOPNOTSUPP;
+	if (op->order > (op->memory == FAULTMAP_MEMORY_PAGES ? MAX_ORDER : 0))
+		return -EINVAL;
+	return check_bytes(op->len);
+}
+
+static bool do_create(struct m_world *w, struct m_proc *p, const struct m_op *op,
+		      struct m_want *want)
+{
+	uint32_t window = op->strategy == FAULTMAP_STRATEGY_LAZY_PFN ? op->window : 1;
+	struct m_buffer *buffer;
+
+	want->ret = check_create(op);
+	if (p->fd[op->fd])
+		return false;
+	if (want->ret)
+		return true;
+	if (op->len > w->config.pages * M_PAGE)
+		return false;
+	buffer = m_buffer_create(w, op->memory, op->len / M_PAGE, op->order);
+	p->fd[op->fd] = m_file_create(m_view_create(w, buffer, op->strategy, window), 0);
+	return true;
+}
+
+static bool do_open(struct m_world *w, struct m_proc *p, const struct m_op *op)
+{
+	struct m_view *view;
+
+	if (!w->has_nodes || op->memory >= M_MEMORIES || op->strategy >= M_STRATEGIES ||
+	    p->fd[op->fd])
+		return false;
+	view = w->node[op->memory][op->strategy];
+	if (view)
+		p->fd[op->fd] = m_file_create(view, op->flags);
+	return view;
+}
+
+static bool do_close(struct m_world *w, struct m_proc *p, const struct m_op *op,
+		     struct m_want *want)
+{
+	if (!p->fd[op->fd]) {
+		want->ret = -EBADF;
+		return true;
+	}
+	m_file_put(w, p->fd[op->fd]);
+	p->fd[op->fd] = NULL;
+	return true;
+}
+
+/* dup(2), or pidfd_getfd(2) from another process. */
+static bool do_dup(struct m_proc *from, struct m_proc *p,
+		   const struct m_op *op, struct m_want *want)
+{
+	if (!from->live || p->fd[op->fd2])
+		return false;
+	if (!from->fd[op->fd]) {
+		want->ret = -EBADF;
+		return true;
+	}
+	p->fd[op->fd2] = from->fd[op->fd];
+	m_file_get(p->fd[op->fd2]);
+	return true;
+}
+
+/* pread(2) and pwrite(2) with memory of the process's own. */
+static bool do_pread(struct m_file *file, const struct m_op *op,
+		     struct m_want *want)
+{
+	struct m_buffer *buffer;
+	uint64_t size, len = op->len;
+	bool write = op->kind == M_PWRITE;
+
+	if (!len || len > M_IO * M_PAGE || op->off > TOO_LARGE)
+		return false;
+	if (!file || !(write ? file->can_write : file->can_read)) {
+		want->ret = -EBADF;
+		return true;
+	}
+	if (m_revoked(file)) {
+		want->ret = -ENODEV;
+		return true;
+	}
+	buffer = file->view->buffer;
+	size = buffer->npages * M_PAGE;
+	buffer->allocated = true;
+	if (op->off >= size) {
+		want->ret = write ? -ENOSPC : 0;
+		return true;
+	}
+	if (len > size - op->off)
+		len = size - op->off;
+	want->ret = len;
+	if (write) {
+		m_fill(buffer->bytes + op->off, op->stamp, 0, len);
+	} else {
+		want->has_hash = true;
+		want->hash = m_hash_bytes(M_HASH_START, buffer->bytes + op->off, len);
+		memcpy(&want->first, buffer->bytes + op->off, len < 8 ? len : 8);
+	}
+	return true;
+}
+
+static void resize(struct m_world *w, struct m_view *view, uint64_t npages)
+{
+	struct m_buffer *buffer = view->buffer;
+	uint64_t had = buffer->npages;
+
+	buffer->npages = npages;
+	if (npages >= had || !buffer->allocated)
+		return;
+	m_zap(w, buffer, npages);
+	memset(buffer->bytes + npages * M_PAGE, 0, (had - npages) * M_PAGE);
+	m_add(view, offsetof(struct faultmap_stats, zaps), 1, 1);
+}
+
+static bool do_resize(struct m_world *w, struct m_file *file, const struct m_op *op,
+		      struct m_want *want)
+{
+	if (!file || !file->can_write)
+		want->ret = -EBADF;
+	else if (op->flags & M_BADFLAG)
+		want->ret = -EINVAL;
+	else
+		want->ret = check_bytes(op->len);
+	if (!want->ret && m_revoked(file))
+		want->ret = -ENODEV;
+	if (want->ret)
+		return true;
+	if (op->len > w->config.pages * M_PAGE) {
+		/* Less is a matter of the machine's memory. */
+		if (op->len < TOO_LARGE)
+			return false;
+		want->ret = -EFBIG;
+		return true;
+	}
+	resize(w, file->view, op->len / M_PAGE);
+	return true;
+}
+
+static bool do_revoke(struct m_world *w, struct m_file *file, struct m_want *want)
+{
+	if (!file || !file->can_write) {
+		want->ret = -EBADF;
+	} else if (m_revoked(file)) {
+		want->ret = -ENODEV;
+	} else {
+		file->view->buffer->generation++;
+		m_zap(w, file->view->buffer, 0);
+		m_add(file->view, offsetof(struct faultmap_stats, zaps), 1, 1);
+	}
+	return true;
+}
+
+static bool do_reset(struct m_file *file, struct m_want *want)
+{
+	if (!file || !file->can_write)
+		want->ret = -EBADF;
+	else
+		memset(file->view->count, 0, sizeof(file->view->count));
+	return true;
+}
+
+static bool do_info(struct m_file *file, struct m_want *want)
+{
+	struct m_buffer *buffer;
+
+	if (!file) {
+		want->ret = -EBADF;
+		return true;
+	}
+	buffer = file->view->buffer;
+	want->has_info = true;
+	want->info = (struct faultmap_info){
+		.bytes = buffer->npages * M_PAGE,
+		.extents = buffer->allocated,
+		.memory = buffer->memory,
+		.strategy = file->view->strategy,
+		.order = buffer->order,
+		.window = file->view->window,
+		.flags = (buffer->allocated ? FAULTMAP_INFO_ALLOCATED : 0) |
+			 (buffer->is_node ? 0 : FAULTMAP_INFO_PRIVATE) |
+			 (m_revoked(file) ? FAULTMAP_INFO_REVOKED : 0),
+	};
+	return true;
+}
+
+static uint32_t live(const struct m_world *w)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < M_PROCS; i++)
+		n += w->proc[i].live;
+	return n;
+}
+
+static bool do_fork(struct m_world *w, struct m_proc *p, const struct m_op *op,
+		    struct m_want *want)
+{
+	if (w->proc[op->peer].live)
+		return false;
+	m_fork(w, p, &w->proc[op->peer]);
+	want->forks = true;
+	return true;
+}
+
+static bool do_exit(struct m_world *w, struct m_proc *p, struct m_want *want)
+{
+	if (live(w) < 2)
+		return false;
+	m_exit(w, p);
+	want->exits = true;
+	return true;
+}
+
+bool m_do_file(struct m_world *w, const struct m_op *op, struct m_want *want)
+{
+	struct m_proc *p = &w->proc[op->proc];
+	struct m_file *file = p->fd[op->fd];
+
+	switch (op->kind) {
+	case M_CREATE:
+		return do_create(w, p, op, want);
+	case M_OPEN:
+		return do_open(w, p, op);
+	case M_CLOSE:
+		return do_close(w, p, op, want);
+	case M_DUP:
+		return do_dup(p, p, op, want);
+	case M_TAKE:
+		return do_dup(&w->proc[op->peer], p, op, want);
+	case M_PREAD:
+	case M_PWRITE:
+		return do_pread(file, op, want);
+	case M_RESIZE:
+		return do_resize(w, file, op, want);
+	case M_REVOKE:
+		return do_revoke(w, file, want);
+	case M_STATS:
+		want->ret = file ? 0 : -EBADF;
+		return true;
+	case M_RESET:
+		return do_reset(file, want);
+	case M_INFO:
+		return do_info(file, want);
+	case M_FORK:
+		return do_fork(w, p, op, want);
+	default:
+		return do_exit(w, p, want);
+	}
+}
