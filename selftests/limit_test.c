@@ -202,7 +202,7 @@ TEST_F(module, failures_give_back)
 }
 
 #define THREADS	16
-#define ROUNDS	10
+#define ROUNDS	40
 
 static pthread_barrier_t barrier;
 
