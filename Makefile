@@ -34,6 +34,7 @@ help:
 	@echo '  make strangers          fio, stress-ng and others on the nodes; ONLY=fio for one of them'
 	@echo '  make sanitizer-kernel   build the kernel for KERNEL=sanitizer: KASAN, lockdep, kmemleak, ...;'
 	@echo '  make soak               operations by chance against a model, SECONDS= or MINUTES= long'
+	@echo '  make coverage           what of the driver the selftests run, line by line'
 	@echo '  make test-runner        the tests of the guest runner itself'
 	@echo '  make test-setup         those of its set-up interrupted, killed, out of disk: a fetch for each'
 	@echo '  make winsim             what the adaptive fault window costs, simulated in user space'
@@ -89,6 +90,9 @@ test-setup:
 strangers:
 	@STRANGERS=1 $(vm) run 'selftests/strangers $(ONLY)'
 
+coverage:
+	@selftests/coverage
+
 sanitizer-kernel:
 	@KERNEL=sanitizer $(vm) setup
 
@@ -128,4 +132,4 @@ clean:
 clean-cache:
 	@$(vm) clean
 
-.PHONY: module help vm test test-all test-windows matrix test-runner test-setup compare bench regress winsim lint load unload check clean clean-cache test-poisoned strangers sanitizer-kernel soak
+.PHONY: module help vm test test-all test-windows matrix test-runner test-setup compare bench regress winsim lint load unload check clean clean-cache test-poisoned strangers sanitizer-kernel soak coverage

@@ -179,12 +179,21 @@ explain_death()
 	fi
 }
 
+keep_counters()
+{
+	if [ -n "$GCOV" ] && [ -d "$run/gcov" ]; then
+		mkdir -p "$GCOV"
+		as_root mv "$run/gcov" "$GCOV/${run##*/}"
+	fi
+}
+
 # The verdict: see usage.
 judge()
 {
 	local status=97
 
 	if ended; then
+		keep_counters
 		[ ! -s "$run/status" ] || status=$(cat "$run/status")
 		if [ -s "$run/error" ]; then
 			say "the module: $(cat "$run/error")"
