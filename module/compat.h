@@ -39,8 +39,12 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 #include <linux/anon_inodes.h>
 #define FM_OWN_ANON_INODES	false
-#define anon_inode_create_getfile(name, fops, priv, flags, context_inode) \
-	anon_inode_getfile(name, fops, priv, flags)
+static inline struct file *
+anon_inode_create_getfile(const char *name, const struct file_operations *fops,
+			  void *priv, int flags, const struct inode *context_inode)
+{
+	return anon_inode_getfile(name, fops, priv, flags);
+}
 #else
 #define FM_OWN_ANON_INODES	true
 #endif

@@ -83,7 +83,7 @@ FIXTURE_TEARDOWN(fuzz)
 }
 
 static inline bool accessible(const FIXTURE_DATA(fuzz) *self, uintptr_t at, size_t len,
-		       bool write)
+			      bool write)
 {
 	const struct range *range = self->ranges;
 
@@ -137,7 +137,7 @@ static inline int expect_bytes(const FIXTURE_DATA(fuzz) *self, uint64_t bytes)
 }
 
 static inline int expect_create(const FIXTURE_DATA(fuzz) *self,
-			 const struct faultmap_create *arg)
+				const struct faultmap_create *arg)
 {
 	bool lazy_pfn = arg->strategy == FAULTMAP_STRATEGY_LAZY_PFN;
 	bool by_frame = lazy_pfn || arg->strategy == FAULTMAP_STRATEGY_EAGER;
@@ -157,7 +157,7 @@ static inline int expect_create(const FIXTURE_DATA(fuzz) *self,
 }
 
 static inline int expect_resize(const FIXTURE_DATA(fuzz) *self,
-			 const struct faultmap_resize *arg)
+				const struct faultmap_resize *arg)
 {
 	int error = arg->flags ? -EINVAL : expect_bytes(self, arg->bytes);
 
@@ -169,7 +169,7 @@ static inline int expect_resize(const FIXTURE_DATA(fuzz) *self,
 
 /* The argument as the kernel gets it; or why it does not. */
 static inline int expect_argument(const FIXTURE_DATA(fuzz) *self, uintptr_t at,
-			   size_t size, size_t known, union argument *arg)
+				  size_t size, size_t known, union argument *arg)
 {
 	size_t i, len = size < known ? size : known;
 
@@ -188,7 +188,7 @@ static inline int expect_argument(const FIXTURE_DATA(fuzz) *self, uintptr_t at,
 
 /* 0 or the error that the call must fail with. */
 static inline int expected(const FIXTURE_DATA(fuzz) *self, enum kind kind,
-		    unsigned int cmd, uintptr_t at)
+			   unsigned int cmd, uintptr_t at)
 {
 	const struct command *known = find_command(kind, cmd);
 	union argument arg;
