@@ -53,9 +53,10 @@ anon_inode_create_getfile(const char *name, const struct file_operations *fops,
 static inline void set_ptes(struct mm_struct *mm, unsigned long addr, pte_t *ptep,
 			    pte_t pte, unsigned int nr)
 {
+	/* By number: x86 inverts a frame's in an entry that is not for access. */
 	for (; nr; nr--, addr += PAGE_SIZE, ptep++) {
 		set_pte_at(mm, addr, ptep, pte);
-		pte = __pte(pte_val(pte) + PAGE_SIZE);
+		pte = pfn_pte(pte_pfn(pte) + 1, pte_pgprot(pte));
 	}
 }
 #endif

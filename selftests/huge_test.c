@@ -207,6 +207,16 @@ TEST_F(huge, contents_and_counts)
 	}
 }
 
+/* x86 inverts the frame's number in an entry that allows nothing. */
+TEST_F(huge, no_access_at_first)
+{
+	char *map = mmap(NULL, SIZE, PROT_NONE, MAP_SHARED, self->fd, 0);
+
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, mprotect(map, SIZE, PROT_READ | PROT_WRITE));
+	EXPECT_STAMPS(map, 0, self->pages);
+}
+
 /* An address that is not congruent: never 2 MiB at once, the same contents. */
 TEST_F(huge, misplaced)
 {
