@@ -295,6 +295,10 @@ TEST_F_TIMEOUT(inject, every_call, 600)
 	long before, lost;
 	size_t i;
 
+	/* 6.1's harness runs what its fixture has skipped. */
+	if (fail_nth < 0)
+		SKIP(return, "no fault injection: use KERNEL=sanitizer");
+
 	/* What the first use of anything leaves behind is no leak. */
 	for (i = 0; i < sizeof(operations) / sizeof(*operations); i++)
 		fail_one(_metadata, &self->subject, &operations[i], MAX_NTH,
