@@ -7,7 +7,7 @@ KSRC ?= $(CURDIR)/out/ksrc
 NATIVE ?= 0
 
 # What vm reads from its environment may be given as a variable of make.
-export KERNEL TIMEOUT ICOUNT SMP MEM MODPARAMS CMDLINE BAR QEMUFLAGS V FAULTMAP_CACHE NATIVE
+export KERNEL TIMEOUT ICOUNT SMP MEM MODPARAMS CMDLINE BAR QEMUFLAGS V FAULTMAP_CACHE NATIVE TESTS
 
 vm := selftests/vm/vm
 kernels = $(shell awk '!/^\#/ && NF { print $$1 }' selftests/vm/kernels)
@@ -47,7 +47,7 @@ help:
 	@echo 'And:'
 	@echo '  make clean              remove what was built in this folder'
 	@echo '  make clean-cache        remove the guests; newer kernels are fetched next time'
-	@echo 'Variables: KERNEL=$(shell echo $(kernels) | tr " " "|") ICOUNT=1 MODPARAMS= SMP= MEM= TIMEOUT= CMDLINE='
+	@echo 'Variables: KERNEL=$(shell echo $(kernels) | tr " " "|") TESTS="mmap_test ..." ICOUNT=1 MODPARAMS= SMP= MEM= TIMEOUT= CMDLINE='
 	@echo '  FAULTMAP_CACHE= V=1; `selftests/vm/vm --help` explains them.'
 
 vm:

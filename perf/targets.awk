@@ -101,5 +101,6 @@ END {
 	judge(3, "window auto / oracle, wrong hint, worst", "<=", 2.00, most["wrong"], place["wrong"])
 	for (c in lazy)
 		worst("lazy", over(lazy[c], memfd[c]), c)
+	judge(4, "lazy page by page / memfd, all touched", "<=", 0.85, over(lazy[full], memfd[full]), full)
 	judge(4, "lazy page by page / memfd, worst of all cells", "<=", 0.85, most["lazy"], place["lazy"])
 }
