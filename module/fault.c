@@ -40,7 +40,9 @@ static struct page *faultmap_lock_page(struct faultmap_file *file, pgoff_t pgoff
 	page = faultmap_resolve_page(file, pgoff);
 	if (page) {
 		get_page(page);
-		lock_page(page);
+		/* Hardly ever locked: lock_page() would call before it tries. */
+		if (!trylock_page(page))
+			lock_page(page);
 	}
 	srcu_read_unlock(&faultmap_srcu, idx);
 	return page;
@@ -50,10 +52,11 @@ static __always_inline void faultmap_count_fault(struct faultmap_file *file,
 						 struct vm_fault *vmf,
 						 unsigned long installed)
 {
+	struct faultmap_counters __percpu *counters = file->view->counters;
 	bool write = vmf->flags & FAULT_FLAG_WRITE;
 
-	faultmap_count(file->view, write ? FM_WRITE_FAULTS : FM_READ_FAULTS, 1);
-	faultmap_count(file->view, FM_PAGES_INSTALLED, installed);
+	this_cpu_inc(counters->count[write ? FM_WRITE_FAULTS : FM_READ_FAULTS]);
+	this_cpu_add(counters->count[FM_PAGES_INSTALLED], installed);
 	trace_faultmap_fault(file->view, vmf, installed);
 }
 
