@@ -160,7 +160,6 @@ static bool faultmap_fills_one(struct faultmap_fill *fill, struct vm_fault *vmf)
 	if (view->window == 1)
 		return true;
 	fill->touch = faultmap_describe_touch(fill->file, vmf);
-	fill->empty = pmd_none(READ_ONCE(*vmf->pmd));
 	fill->span = view->window ?
 		faultmap_window_fixed(view->window, &fill->touch) :
 		faultmap_window_glance(raw_cpu_ptr(view->windows), &fill->touch,
@@ -247,7 +246,7 @@ static bool faultmap_is_huge(struct vm_fault *vmf)
  */
 static bool faultmap_may_be_huge(struct vm_fault *vmf, unsigned long pfn)
 {
-	return FM_HAVE_HUGE_FAULT && pmd_none(READ_ONCE(*vmf->pmd)) &&
+	return FM_HAVE_HUGE_FAULT &&
 	       !((pfn ^ vmf->address >> PAGE_SHIFT) & (PTRS_PER_PMD - 1));
 }
 
@@ -267,7 +266,12 @@ static bool faultmap_may_be_huge(struct vm_fault *vmf, unsigned long pfn)
 vm_fault_t faultmap_insert_around(struct faultmap_file *file,
 				  struct vm_fault *vmf, unsigned long *installed)
 {
-	struct faultmap_fill fill = { .file = file, .vma = vmf->vma };
+	struct faultmap_fill fill = {
+		.file = file,
+		.vma = vmf->vma,
+		/* Before faultmap_is_huge(), lest it becomes so in between. */
+		.empty = pmd_none(READ_ONCE(*vmf->pmd)),
+	};
 	unsigned long pfn;
 	vm_fault_t ret;
 	bool one;
@@ -278,7 +282,7 @@ vm_fault_t faultmap_insert_around(struct faultmap_file *file,
 		return VM_FAULT_NOPAGE;
 	one = faultmap_fills_one(&fill, vmf);
 	if (one || file->view->buffer->memory->is_device ||
-	    faultmap_may_be_huge(vmf, pfn)) {
+	    (fill.empty && faultmap_may_be_huge(vmf, pfn))) {
 		ret = vmf_insert_pfn(vmf->vma, vmf->address, pfn);
 		if (ret != VM_FAULT_NOPAGE)
 			return faultmap_is_huge(vmf) ? VM_FAULT_NOPAGE : ret;
