@@ -3,86 +3,16 @@
  * A buffer: memory of one kind, its size, and the order in which translations
  * and memory may go away.
  *
- * Whoever asks which frame lies at an offset holds faultmap_srcu from the
- * question until the answer is used up: until the page is referenced and
- * locked, the translations are installed, or the bytes are copied. RESIZE and
- * REVOKE change what will be answered, wait for those who asked before, zap the
- * translations, and only then let memory go. Readers write no cache line that
- * is shared between CPUs.
+ * RESIZE and REVOKE change what faultmap_resolve() will answer, wait for those who
+ * asked before and still use the answer, zap the translations, and only then let
+ * memory go.
  */
-#include <linux/mount.h>
 #include <linux/pagemap.h>
-#include <linux/pseudo_fs.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
 #include "faultmap.h"
 #include "trace.h"
-
-#define FAULTMAP_MAGIC	0x666d6170
-
-DEFINE_SRCU(faultmap_srcu);
-
-/* As the kernel does it, but for what happens in a full cgroup. */
-static struct inode *faultmap_alloc_inode(struct super_block *sb)
-{
-	struct inode *inode = kzalloc(sizeof(*inode), FM_GFP);
-
-	if (inode)
-		inode_init_once(inode);
-	return inode;
-}
-
-static void faultmap_free_inode(struct inode *inode)
-{
-	kfree(inode);
-}
-
-static const struct super_operations faultmap_super_ops = {
-	.alloc_inode	= faultmap_alloc_inode,
-	.free_inode	= faultmap_free_inode,
-	.statfs		= simple_statfs,
-};
-
-static int faultmap_init_fs_context(struct fs_context *fc)
-{
-	struct pseudo_fs_context *ctx = init_pseudo(fc, FAULTMAP_MAGIC);
-
-	if (!ctx)
-		return -ENOMEM;
-	ctx->ops = &faultmap_super_ops;
-	return 0;
-}
-
-/* No owner: it would keep the module loaded for as long as it is mounted. */
-static struct file_system_type faultmap_fs_type = {
-	.name			= "faultmap",
-	.init_fs_context	= faultmap_init_fs_context,
-	.kill_sb		= kill_anon_super,
-};
-
-static struct vfsmount *faultmap_mnt;
-
-/**
- * faultmap_buffer_init() - mount the file system of the buffers' inodes
- *
- * Return: 0 or a negative errno.
- */
-int faultmap_buffer_init(void)
-{
-	faultmap_mnt = kern_mount(&faultmap_fs_type);
-	return PTR_ERR_OR_ZERO(faultmap_mnt);
-}
-
-/**
- * faultmap_buffer_exit() - undo faultmap_buffer_init(), when no buffer is left
- */
-void faultmap_buffer_exit(void)
-{
-	kern_unmount(faultmap_mnt);
-	/* Inodes are freed by RCU, and by a function of ours. */
-	rcu_barrier();
-}
 
 /**
  * faultmap_check_bytes() - tell whether a buffer may have a size
@@ -125,7 +55,7 @@ struct faultmap_buffer *faultmap_buffer_create(const struct faultmap_memory *mem
 	buf = kzalloc(sizeof(*buf), FM_GFP);
 	if (!buf)
 		return ERR_PTR(-ENOMEM);
-	inode = alloc_anon_inode(faultmap_mnt->mnt_sb);
+	inode = faultmap_inode_create();
 	if (IS_ERR(inode)) {
 		kfree(buf);
 		return ERR_CAST(inode);
@@ -202,40 +132,6 @@ void faultmap_buffer_get(struct faultmap_buffer *buf)
 void faultmap_buffer_put(struct faultmap_buffer *buf)
 {
 	kref_put(&buf->ref, faultmap_buffer_release);
-}
-
-/*
- * Inline, and a branch, because a call, and more so an indirect one, costs more than
- * the rest of a look-up.
- */
-static __always_inline unsigned long faultmap_pfn(const struct faultmap_buffer *buf,
-						  const unsigned long *addr,
-						  unsigned long index)
-{
-	void *page = (void *)(addr[index] & PAGE_MASK);
-
-	if (buf->memory->is_direct)
-		return page_to_pfn(virt_to_page(page));
-	return buf->memory->to_pfn(buf, page);
-}
-
-static unsigned long faultmap_run(unsigned long addr)
-{
-	return (addr & ~PAGE_MASK) >> FM_RUN_SHIFT;
-}
-
-/* From the end, so that each page knows how far it goes on behind it. */
-static void faultmap_find_runs(const struct faultmap_buffer *buf,
-			       unsigned long *addr, unsigned long npages)
-{
-	unsigned long i, pfn, next = 0, run = 0;
-
-	for (i = npages; i-- > 0; next = pfn) {
-		pfn = faultmap_pfn(buf, addr, i);
-		run = pfn + 1 == next ? min(run + 1, FM_RUN_MAX) : 1;
-		addr[i] = (addr[i] & (PAGE_MASK | FM_BLOCK)) | run << FM_RUN_SHIFT;
-		cond_resched();
-	}
 }
 
 static long faultmap_alloc_blocks(struct faultmap_buffer *buf,
@@ -327,142 +223,6 @@ int faultmap_buffer_populate(struct faultmap_buffer *buf)
 		ret = faultmap_allocate(buf, buf->npages);
 	mutex_unlock(&buf->alloc_lock);
 	return ret;
-}
-
-static unsigned long faultmap_resolve_any(const struct faultmap_buffer *buf,
-					  pgoff_t pgoff, unsigned long max,
-					  unsigned long *pfn)
-{
-	unsigned long npages, run, more;
-	unsigned long *addr;
-
-	/* Pairs with faultmap_set_size(): @addr is as long, or longer. */
-	npages = smp_load_acquire(&buf->npages);
-	addr = READ_ONCE(buf->addr);
-	if (pgoff >= npages || !addr)
-		return 0;
-	max = min(max, npages - pgoff);
-	*pfn = faultmap_pfn(buf, addr, pgoff);
-	run = faultmap_run(addr[pgoff]);
-	/* Only the longest run that can be told may go on behind its end. */
-	for (more = run; more == FM_RUN_MAX && run < max; run += more) {
-		if (faultmap_pfn(buf, addr, pgoff + run) != *pfn + run)
-			break;
-		more = faultmap_run(addr[pgoff + run]);
-	}
-	return min(run, max);
-}
-
-/**
- * faultmap_resolve() - the one question asked of memory: what lies at an offset
- * @file: the file through which it is asked
- * @pgoff: offset into the buffer in pages
- * @max: how many pages are of interest, at least 1
- * @pfn: where the page frame number at @pgoff goes
- *
- * Context: faultmap_srcu is held, and for as long as the answer is used.
- * Return: how many pages from @pgoff on, at most @max, lie in consecutive
- * frames; 0 if @pgoff is beyond the buffer or the file is revoked.
- */
-unsigned long faultmap_resolve(const struct faultmap_file *file, pgoff_t pgoff,
-			       unsigned long max, unsigned long *pfn)
-{
-	if (faultmap_revoked(file))
-		return 0;
-	return faultmap_resolve_any(file->view->buffer, pgoff, max, pfn);
-}
-
-/**
- * faultmap_resolve_each() - ask the same of each of several pages
- * @file: the file through which it is asked
- * @pgoff: offset into the buffer in pages
- * @max: how many pages are of interest
- * @pfn: where their page frame numbers go
- *
- * For memory that is not contiguous, at less than half the cost.
- *
- * Context: faultmap_srcu is held, and for as long as the answer is used.
- * Return: how many pages from @pgoff on lie inside the buffer, at most @max; 0 if
- * the file is revoked.
- */
-unsigned long faultmap_resolve_each(const struct faultmap_file *file,
-				    pgoff_t pgoff, unsigned long max,
-				    unsigned long *pfn)
-{
-	const struct faultmap_buffer *buf = file->view->buffer;
-	unsigned long npages, *addr, i;
-
-	/* As in faultmap_resolve_any(). */
-	npages = smp_load_acquire(&buf->npages);
-	addr = READ_ONCE(buf->addr);
-	if (faultmap_revoked(file) || pgoff >= npages || !addr)
-		return 0;
-	max = min(max, npages - pgoff);
-	for (i = 0; i < max; i++)
-		pfn[i] = faultmap_pfn(buf, addr, pgoff + i);
-	return max;
-}
-
-/**
- * faultmap_resolve_page() - ask the same of a single page, of memory that has them
- * @file: the file through which it is asked
- * @pgoff: offset into the buffer in pages
- *
- * Context: faultmap_srcu is held, and for as long as the answer is used.
- * Return: the page, without a reference of its own, or NULL if @pgoff is beyond the
- * buffer or the file is revoked.
- */
-struct page *faultmap_resolve_page(const struct faultmap_file *file, pgoff_t pgoff)
-{
-	const struct faultmap_buffer *buf = file->view->buffer;
-	unsigned long npages, *addr;
-
-	if (faultmap_revoked(file))
-		return NULL;
-	/* As in faultmap_resolve_any(). */
-	npages = smp_load_acquire(&buf->npages);
-	addr = READ_ONCE(buf->addr);
-	if (pgoff >= npages || !addr)
-		return NULL;
-	return pfn_to_page(faultmap_pfn(buf, addr, pgoff));
-}
-
-/**
- * faultmap_kernel_addr() - tell where the kernel sees a page of a buffer
- * @file: the file through which it is asked
- * @pgoff: offset into the buffer in pages, for which faultmap_resolve() has just
- *	given an answer
- *
- * Context: faultmap_srcu is held since before faultmap_resolve().
- * Return: the address; of a device's memory, one for memcpy_fromio().
- */
-void *faultmap_kernel_addr(const struct faultmap_file *file, pgoff_t pgoff)
-{
-	unsigned long *addr = READ_ONCE(file->view->buffer->addr);
-
-	return (void *)(addr[pgoff] & PAGE_MASK);
-}
-
-/**
- * faultmap_buffer_extents() - count the contiguous pieces of a buffer
- * @buf: the buffer
- *
- * Return: the number of pieces; 0 if there is no memory yet.
- */
-unsigned long faultmap_buffer_extents(struct faultmap_buffer *buf)
-{
-	unsigned long run, pfn, extents = 0;
-	pgoff_t pgoff = 0;
-	int idx;
-
-	idx = srcu_read_lock(&faultmap_srcu);
-	while ((run = faultmap_resolve_any(buf, pgoff, ULONG_MAX, &pfn))) {
-		pgoff += run;
-		extents++;
-		cond_resched();
-	}
-	srcu_read_unlock(&faultmap_srcu, idx);
-	return extents;
 }
 
 /*

@@ -265,17 +265,16 @@ int faultmap_nodes_add(struct list_head *nodes, struct faultmap_buffer *buf,
 		       const char *prefix);
 void faultmap_nodes_remove(struct list_head *nodes);
 
-/* buffer.c */
+/* inode.c */
+int faultmap_inode_init(void);
+void faultmap_inode_exit(void);
+struct inode *faultmap_inode_create(void);
+
+/* resolve.c */
 extern struct srcu_struct faultmap_srcu;
 
-int faultmap_buffer_init(void);
-void faultmap_buffer_exit(void);
-struct faultmap_buffer *faultmap_buffer_create(const struct faultmap_memory *memory,
-					       unsigned long npages,
-					       unsigned int order);
-void faultmap_buffer_get(struct faultmap_buffer *buf);
-void faultmap_buffer_put(struct faultmap_buffer *buf);
-int faultmap_buffer_populate(struct faultmap_buffer *buf);
+void faultmap_find_runs(const struct faultmap_buffer *buf, unsigned long *addr,
+			unsigned long npages);
 unsigned long faultmap_resolve(const struct faultmap_file *file, pgoff_t pgoff,
 			       unsigned long max, unsigned long *pfn);
 unsigned long faultmap_resolve_each(const struct faultmap_file *file,
@@ -283,11 +282,34 @@ unsigned long faultmap_resolve_each(const struct faultmap_file *file,
 				    unsigned long *pfn);
 struct page *faultmap_resolve_page(const struct faultmap_file *file,
 				   pgoff_t pgoff);
+void *faultmap_kernel_addr(const struct faultmap_file *file, pgoff_t pgoff);
 unsigned long faultmap_buffer_extents(struct faultmap_buffer *buf);
+
+/*
+ * Inline, and a branch, because a call, and more so an indirect one, costs more than
+ * the rest of a look-up.
+ */
+static __always_inline unsigned long faultmap_pfn(const struct faultmap_buffer *buf,
+						  const unsigned long *addr,
+						  unsigned long index)
+{
+	void *page = (void *)(addr[index] & PAGE_MASK);
+
+	if (buf->memory->is_direct)
+		return page_to_pfn(virt_to_page(page));
+	return buf->memory->to_pfn(buf, page);
+}
+
+/* buffer.c */
+struct faultmap_buffer *faultmap_buffer_create(const struct faultmap_memory *memory,
+					       unsigned long npages,
+					       unsigned int order);
+void faultmap_buffer_get(struct faultmap_buffer *buf);
+void faultmap_buffer_put(struct faultmap_buffer *buf);
+int faultmap_buffer_populate(struct faultmap_buffer *buf);
 int faultmap_buffer_resize(struct faultmap_file *file, unsigned long npages);
 int faultmap_buffer_revoke(struct faultmap_file *file);
 void faultmap_buffer_kill(struct faultmap_buffer *buf);
-void *faultmap_kernel_addr(const struct faultmap_file *file, pgoff_t pgoff);
 int faultmap_check_bytes(u64 bytes);
 
 static inline bool faultmap_revoked(const struct faultmap_file *file)

@@ -225,7 +225,7 @@ static int faultmap_init_memory(void)
 {
 	int ret;
 
-	ret = faultmap_buffer_init();
+	ret = faultmap_inode_init();
 	if (ret)
 		return ret;
 	ret = faultmap_dma_init();
@@ -235,7 +235,7 @@ static int faultmap_init_memory(void)
 	return 0;
 
 exit_buffer:
-	faultmap_buffer_exit();
+	faultmap_inode_exit();
 	return ret;
 }
 
@@ -243,7 +243,7 @@ static void faultmap_exit_memory(void)
 {
 	faultmap_debugfs_exit();
 	faultmap_dma_exit();
-	faultmap_buffer_exit();
+	faultmap_inode_exit();
 }
 
 static int faultmap_init_nodes(unsigned long npages)
