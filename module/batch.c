@@ -18,7 +18,7 @@ struct faultmap_fill {
 	unsigned long installed;
 };
 
-#ifdef FM_HAVE_BATCH
+#if FM_HAVE_BATCH
 
 /* Fills what is empty of @n entries. */
 static unsigned long faultmap_set_frames(struct mm_struct *mm, unsigned long addr,
@@ -89,19 +89,32 @@ static bool faultmap_present(const void *table, unsigned long page)
 	return !pte_none(ptep_get((pte_t *)table + page % PTRS_PER_PTE));
 }
 
-/* The CPU may change before it is used; nothing depends on that. */
+static struct faultmap_span faultmap_glance(const struct faultmap_fill *fill)
+{
+	struct faultmap_window __percpu *windows = fill->file->view->windows;
+	struct faultmap_span span;
+
+	span = faultmap_window_glance(get_cpu_ptr(windows), &fill->touch,
+				      fill->empty);
+	put_cpu_ptr(windows);
+	return span;
+}
+
+/* The CPU may be another one than at the glance; nothing depends on that. */
 static struct faultmap_span faultmap_choose_span(struct faultmap_fill *fill,
 						 pte_t *table)
 {
-	const struct faultmap_view *view = fill->file->view;
+	struct faultmap_window __percpu *windows = fill->file->view->windows;
 	const struct faultmap_touch *touch = &fill->touch;
 	struct faultmap_table_view seen = { .empty = fill->empty };
 
-	if (fill->span.count)
-		return fill->span;
-	if (!seen.empty)
-		seen = faultmap_window_look(table, touch, faultmap_present);
-	return faultmap_window_span(raw_cpu_ptr(view->windows), touch, &seen);
+	if (!fill->span.count) {
+		if (!seen.empty)
+			seen = faultmap_window_look(table, touch, faultmap_present);
+		fill->span = faultmap_window_span(get_cpu_ptr(windows), touch, &seen);
+		put_cpu_ptr(windows);
+	}
+	return fill->span;
 }
 
 /*
@@ -162,8 +175,7 @@ static bool faultmap_fills_one(struct faultmap_fill *fill, struct vm_fault *vmf)
 	fill->touch = faultmap_describe_touch(fill->file, vmf);
 	fill->span = view->window ?
 		faultmap_window_fixed(view->window, &fill->touch) :
-		faultmap_window_glance(raw_cpu_ptr(view->windows), &fill->touch,
-				       fill->empty);
+		faultmap_glance(fill);
 	return fill->span.count == 1;
 }
 

@@ -56,7 +56,8 @@ static int faultmap_check_create(const struct faultmap_create *create)
 	    faultmap_check_window(create))
 		return -EINVAL;
 	memory = faultmap_memories[create->memory];
-	if (memory->is_device ||
+	if ((create->flags & FAULTMAP_CREATE_BATCHED && !FM_HAVE_BATCH) ||
+	    memory->is_device ||
 	    !faultmap_supported(memory, faultmap_strategies[create->strategy]))
 		return -EOPNOTSUPP;
 	return faultmap_check_order(memory, create->order) ?:

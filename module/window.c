@@ -155,10 +155,10 @@ static bool fill_at_once(struct faultmap_window *w,
 	return false;
 }
 
-/* What a run must have to count as one; the mask, in case of a torn update. */
+/* What a run must have to count as one. */
 static unsigned long shortest(const struct faultmap_window *w)
 {
-	return FM_SHORTEST << (w->length & 7);
+	return FM_SHORTEST << w->length;
 }
 
 /*

@@ -65,8 +65,8 @@ enum faultmap_expectation {
  * @runs: faults that continued a run, among all
  * @tables: page tables that filled, among those begun
  *
- * All zeroes is a valid start. It is not locked: a torn or lost update makes the
- * next windows larger or smaller than they should be, and nothing else.
+ * All zeroes is a valid start. Whoever uses it keeps others out; what a CPU has
+ * learned between the calls for one fault, from another, does no harm.
  */
 struct faultmap_window {
 	unsigned long mapping;

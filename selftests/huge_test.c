@@ -17,6 +17,7 @@ FIXTURE(huge)
 	size_t page, pages;
 	bool blocks;		/* made of 2 MiB blocks */
 	bool contiguous;	/* or of as few pieces, which may lie anywhere */
+	bool batches;		/* the driver can map many frames at once */
 	int fd;
 };
 
@@ -96,6 +97,20 @@ FIXTURE_VARIANT_ADD(huge, eager_batched)
 	.create.flags = FAULTMAP_CREATE_BATCHED,
 };
 
+static bool can_batch(int control)
+{
+	struct faultmap_create create = {
+		.bytes = fm_page_size(),
+		.strategy = FAULTMAP_STRATEGY_EAGER,
+		.flags = FAULTMAP_CREATE_BATCHED,
+	};
+	int fd = ioctl(control, FAULTMAP_CREATE, &create);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || errno != EOPNOTSUPP;
+}
+
 FIXTURE_SETUP(huge)
 {
 	struct faultmap_create create = variant->create;
@@ -107,6 +122,9 @@ FIXTURE_SETUP(huge)
 	self->page = fm_page_size();
 	self->pages = SIZE / self->page;
 	create.bytes = SIZE;
+	self->batches = can_batch(control);
+	if (create.flags & FAULTMAP_CREATE_BATCHED && !self->batches)
+		SKIP(return, "this kernel has no apply_to_page_range() for modules");
 	self->fd = ioctl(control, FAULTMAP_CREATE, &create);
 	ASSERT_LE(0, self->fd);
 	close(control);
@@ -152,7 +170,7 @@ static size_t per_fault(const FIXTURE_DATA(huge) *self,
 	unsigned int window = variant->create.window;
 
 	if (by_frame(variant) && window && window < HUGE_SIZE / self->page)
-		return window;
+		return self->batches ? window : 1;
 	if (!self->blocks || !fm_kernel_since(6, 12))
 		return 0;
 	return by_frame(variant) || variant->create.order == 9 ?
