@@ -26,6 +26,10 @@
 #include "faultmap_uapi.h"
 #include "kselftest_harness.h"
 
+/* Seconds for a test: a kernel that checks every access needs more than the usual 30. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	120
+
 #define FM_CONTROL	"/dev/faultmap/control"
 
 static inline size_t fm_page_size(void)

@@ -238,7 +238,7 @@ static int race(unsigned int memory, size_t bytes)
 	return got;
 }
 
-TEST_F_TIMEOUT(module, at_once, 120)
+TEST_F_TIMEOUT(module, at_once, 600)
 {
 	ASSERT_EQ(0, reload("max_total=1M"));
 	pthread_barrier_init(&barrier, NULL, THREADS);
