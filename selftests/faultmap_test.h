@@ -81,6 +81,22 @@ static inline int fm_create(unsigned int memory, unsigned int strategy,
 	return fd;
 }
 
+/* Whether the driver can map many frames at once: not every kernel lets it. */
+static inline bool fm_batches(int control)
+{
+	struct faultmap_create create = {
+		.bytes = fm_page_size(),
+		.memory = FAULTMAP_MEMORY_PAGES,
+		.strategy = FAULTMAP_STRATEGY_EAGER,
+		.flags = FAULTMAP_CREATE_BATCHED,
+	};
+	int fd = ioctl(control, FAULTMAP_CREATE, &create);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || errno != EOPNOTSUPP;
+}
+
 /* The stamp fills a page, differs at each word, and never reads as zero. */
 static inline uint64_t fm_stamp_word(size_t index, size_t word)
 {

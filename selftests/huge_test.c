@@ -97,20 +97,6 @@ FIXTURE_VARIANT_ADD(huge, eager_batched)
 	.create.flags = FAULTMAP_CREATE_BATCHED,
 };
 
-static bool can_batch(int control)
-{
-	struct faultmap_create create = {
-		.bytes = fm_page_size(),
-		.strategy = FAULTMAP_STRATEGY_EAGER,
-		.flags = FAULTMAP_CREATE_BATCHED,
-	};
-	int fd = ioctl(control, FAULTMAP_CREATE, &create);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0 || errno != EOPNOTSUPP;
-}
-
 FIXTURE_SETUP(huge)
 {
 	struct faultmap_create create = variant->create;
@@ -122,7 +108,7 @@ FIXTURE_SETUP(huge)
 	self->page = fm_page_size();
 	self->pages = SIZE / self->page;
 	create.bytes = SIZE;
-	self->batches = can_batch(control);
+	self->batches = fm_batches(control);
 	if (create.flags & FAULTMAP_CREATE_BATCHED && !self->batches)
 		SKIP(return, "this kernel has no apply_to_page_range() for modules");
 	self->fd = ioctl(control, FAULTMAP_CREATE, &create);

@@ -7,6 +7,7 @@
  */
 #include <sys/stat.h>
 
+#include "bar.h"
 #include "inject.h"
 #include "module_fixture.h"
 
@@ -31,38 +32,45 @@ static void *read_image(void)
 	return image;
 }
 
-static int load_image(void *image)
+static int load_image(void *image, const char *params)
 {
-	return fm_errno(syscall(SYS_init_module, image, image_size, "size=64K"));
+	return fm_errno(syscall(SYS_init_module, image, image_size, params));
+}
+
+/* A range that cannot be claimed for want of memory looks like one that is taken. */
+static bool is_expected(int ret, const char *params)
+{
+	return ret == -ENOMEM || (ret == -EBUSY && strstr(params, "phys="));
 }
 
 /* Makes the @nth allocation fail; true if there was one. */
 static bool fail_one(struct __test_metadata *_metadata, void *image,
-		     unsigned int nth, unsigned int *failed)
+		     const char *params, unsigned int nth, unsigned int *failed)
 {
 	bool injected;
 	int ret;
 
 	EXPECT_EQ(0, write_nth(nth));
-	ret = load_image(image);
+	ret = load_image(image, params);
 	injected = was_injected();
 	*failed += ret < 0;
 	if (!ret) {
 		EXPECT_EQ(0, unload());
 	} else {
-		EXPECT_EQ(-ENOMEM, ret) {
-			TH_LOG("the load, %u", nth);
+		EXPECT_TRUE(is_expected(ret, params)) {
+			TH_LOG("the load, %u: %d", nth, ret);
 		}
 		EXPECT_TRUE(injected);
 	}
 	EXPECT_FALSE(exists(FM_CONTROL));
 	EXPECT_FALSE(exists("/dev/faultmap/pages-lazy"));
+	EXPECT_FALSE(exists("/dev/faultmap/phys-eager"));
 	EXPECT_FALSE(exists("/sys/kernel/debug/faultmap"));
 	EXPECT_FALSE(exists("/sys/bus/pci/drivers/faultmap"));
 	return injected;
 }
 
-TEST_F_TIMEOUT(module, load_without_memory, 3000)
+static void fail_each(struct __test_metadata *_metadata, const char *params)
 {
 	unsigned int nth = 1, tries = 0, failed = 0;
 	bool all = getenv("FAULTMAP_INJECT_ALL");
@@ -72,17 +80,34 @@ TEST_F_TIMEOUT(module, load_without_memory, 3000)
 	if (!start_injecting(MODULES_START, MODULES_END))
 		SKIP(return, "no fault injection: use KERNEL=sanitizer");
 	ASSERT_EQ(0, unload());
-	while (fail_one(_metadata, image, nth, &failed)) {
+	while (fail_one(_metadata, image, params, nth, &failed)) {
 		if (++tries % LOAD_ANEW == 0) {
-			EXPECT_EQ(0, load_image(image));
+			EXPECT_EQ(0, load_image(image, params));
 			EXPECT_EQ(0, unload());
 		}
-		nth += all ? 1 : 1 + nth / 16;
+		nth += all ? 1 : 1 + nth / 48;
 	}
-	printf("# inject: load: %u faults of %u, %u failures\n", tries, nth - 1,
-	       failed);
+	printf("# inject: load %s: %u faults of %u, %u failures\n", params, tries,
+	       nth - 1, failed);
 	stop_injecting();
 	EXPECT_EQ(0, load(""));
+	free(image);
+}
+
+TEST_F_TIMEOUT(module, load_without_memory, 3000)
+{
+	fail_each(_metadata, "size=64K");
+}
+
+TEST_F_TIMEOUT(module, load_range_without_memory, 3000)
+{
+	char params[64];
+	struct bar bar;
+
+	if (!find_bar(&bar))
+		SKIP(return, "no device: give QEMU -device ivshmem-plain");
+	snprintf(params, sizeof(params), "size=64K phys=64K@0x%lx", bar.start);
+	fail_each(_metadata, params);
 }
 
 TEST_HARNESS_MAIN

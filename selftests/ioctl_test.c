@@ -168,6 +168,25 @@ TEST_F(control, descriptor_is_close_on_exec)
 }
 
 /* A structure that ends where mapped memory ends is read, and no byte more. */
+TEST_F(control, no_descriptor_left)
+{
+	struct rlimit before, none;
+	int next = dup(self->fd);
+	struct faultmap_create arg = good();
+
+	ASSERT_LE(0, next);
+	close(next);
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &before));
+	none = before;
+	none.rlim_cur = next;
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
+	EXPECT_EQ(-1, ioctl(self->fd, FAULTMAP_CREATE, &arg));
+	EXPECT_EQ(EMFILE, errno);
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &before));
+	EXPECT_EQ(next, ioctl(self->fd, FAULTMAP_CREATE, &arg));
+	close(next);
+}
+
 TEST_F(control, struct_at_a_page_edge)
 {
 	size_t page = fm_page_size();
