@@ -32,7 +32,8 @@ help:
 	@echo '  make test-windows       the selftests with other windows for lazy-pfn'
 	@echo '  make test-poisoned      the selftests on memory that nobody but the driver clears'
 	@echo '  make strangers          fio, stress-ng and others on the nodes; ONLY=fio for one of them'
-	@echo '  make sanitizer-kernel   build the kernel for KERNEL=sanitizer: KASAN, lockdep, kmemleak, ...;'
+	@echo '  make sanitizer-kernel   build the kernel for KERNEL=sanitizer: KASAN, lockdep, kmemleak, ...'
+	@echo '  make kcsan-kernel       the same for KERNEL=kcsan, which finds data races'
 	@echo '  make soak               operations by chance against a model, SECONDS= or MINUTES= long'
 	@echo '  make coverage           what of the driver the selftests run, line by line'
 	@echo '  make test-runner        the tests of the guest runner itself'
@@ -93,8 +94,8 @@ strangers:
 coverage:
 	@selftests/coverage
 
-sanitizer-kernel:
-	@KERNEL=sanitizer $(vm) setup
+sanitizer-kernel kcsan-kernel: %-kernel:
+	@KERNEL=$* $(vm) setup
 
 compare:
 	@perf/compare
@@ -132,4 +133,4 @@ clean:
 clean-cache:
 	@$(vm) clean
 
-.PHONY: module help vm test test-all test-windows matrix test-runner test-setup compare bench regress winsim lint load unload check clean clean-cache test-poisoned strangers sanitizer-kernel soak coverage
+.PHONY: module help vm test test-all test-windows matrix test-runner test-setup compare bench regress winsim lint load unload check clean clean-cache test-poisoned strangers sanitizer-kernel kcsan-kernel soak coverage

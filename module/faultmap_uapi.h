@@ -172,11 +172,11 @@ struct faultmap_resize {
  * parameter max_total allows, and with ENOMEM if there is none.
  *
  * EINVAL: @bytes is zero or no multiple of the page size; unknown @memory,
- * @strategy or @flags; @order or @window out of range; @reserved not zero.
- * EFBIG: @bytes is more than a file can have, or than the parameter max_size
- * allows. EOPNOTSUPP: the pair of memory and strategy is not supported, @memory is
- * a device's, or the kernel has nothing to batch with. E2BIG: an unknown member is not zero. EFAULT: bad address.
- * ENOMEM, EMFILE, ENFILE: as for open(2).
+ * @strategy or @flags; @order or @window out of range; @reserved not zero. EFBIG:
+ * @bytes is more than a file can have, or than the parameter max_size allows.
+ * EOPNOTSUPP: the pair of memory and strategy is not supported, @memory is a
+ * device's, or the kernel has nothing to batch with. E2BIG: an unknown member is
+ * not zero. EFAULT: bad address. ENOMEM, EMFILE, ENFILE: as for open(2).
  */
 #define FAULTMAP_CREATE		_IOW(FAULTMAP_IOC_MAGIC, 0, struct faultmap_create)
 

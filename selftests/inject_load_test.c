@@ -85,7 +85,7 @@ static void fail_each(struct __test_metadata *_metadata, const char *params)
 			EXPECT_EQ(0, load_image(image, params));
 			EXPECT_EQ(0, unload());
 		}
-		nth += all ? 1 : 1 + nth / 48;
+		nth += all ? 1 : 1 + nth / 16;
 	}
 	printf("# inject: load %s: %u faults of %u, %u failures\n", params, tries,
 	       nth - 1, failed);
