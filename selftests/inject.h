@@ -86,15 +86,21 @@ static inline int write_nth(unsigned int nth)
 	return pwrite(fail_nth, text, len, 0) == len ? 0 : -errno;
 }
 
-/* Whether one has failed since write_nth(). */
-static inline bool was_injected(void)
+/* How many more have to come until one fails; 0 if it has, -1 if that is not known. */
+static inline int read_nth(void)
 {
 	char text[16] = "";
 
 	if (pread(fail_nth, text, sizeof(text) - 1, 0) <= 0)
-		return false;
+		return -1;
 	write_nth(0);
-	return !atoi(text);
+	return atoi(text);
+}
+
+/* Whether one has failed since write_nth(). */
+static inline bool was_injected(void)
+{
+	return !read_nth();
 }
 
 /* The kernel's own complaints of what it is made to fail are none: see vm/klog. */

@@ -2,8 +2,9 @@
 /*
  * Every allocation of loading the module fails, one after the other: it is not
  * loaded then, or does without, leaves nothing behind, and can be loaded. All of
- * them with FAULTMAP_INJECT_ALL, which takes minutes; else fewer and fewer of those
- * behind the beginning. FAULTMAP_KO names the module's file.
+ * them with FAULTMAP_INJECT_ALL, which takes minutes; else those at the beginning,
+ * or, with a device's range, at the end, and fewer and fewer of the others.
+ * FAULTMAP_KO names the module's file.
  */
 #include <sys/stat.h>
 
@@ -43,8 +44,8 @@ static bool is_expected(int ret, const char *params)
 	return ret == -ENOMEM || (ret == -EBUSY && strstr(params, "phys="));
 }
 
-/* Makes the @nth allocation fail; true if there was one. */
-static bool fail_one(struct __test_metadata *_metadata, void *image,
+/* Makes the @nth allocation fail. */
+static void fail_one(struct __test_metadata *_metadata, void *image,
 		     const char *params, unsigned int nth, unsigned int *failed)
 {
 	bool injected;
@@ -67,12 +68,26 @@ static bool fail_one(struct __test_metadata *_metadata, void *image,
 	EXPECT_FALSE(exists("/dev/faultmap/phys-eager"));
 	EXPECT_FALSE(exists("/sys/kernel/debug/faultmap"));
 	EXPECT_FALSE(exists("/sys/bus/pci/drivers/faultmap"));
-	return injected;
 }
 
-static void fail_each(struct __test_metadata *_metadata, const char *params)
+#define MANY	1000000
+
+static unsigned int count_places(struct __test_metadata *_metadata, void *image,
+				 const char *params)
 {
-	unsigned int nth = 1, tries = 0, failed = 0;
+	int left;
+
+	EXPECT_EQ(0, write_nth(MANY));
+	EXPECT_EQ(0, load_image(image, params));
+	left = read_nth();
+	EXPECT_EQ(0, unload());
+	return left > 0 ? MANY - left : 0;
+}
+
+static void fail_each(struct __test_metadata *_metadata, const char *params,
+		      bool from_end)
+{
+	unsigned int places, i, tries = 0, failed = 0;
 	bool all = getenv("FAULTMAP_INJECT_ALL");
 	void *image = read_image();
 
@@ -80,15 +95,19 @@ static void fail_each(struct __test_metadata *_metadata, const char *params)
 	if (!start_injecting(MODULES_START, MODULES_END))
 		SKIP(return, "no fault injection: use KERNEL=sanitizer");
 	ASSERT_EQ(0, unload());
-	while (fail_one(_metadata, image, params, nth, &failed)) {
+	places = count_places(_metadata, image, params);
+	EXPECT_LT(0, places);
+	for (i = 1; i <= places; i += all ? 1 : 1 + i / 16) {
+		fail_one(_metadata, image, params, from_end ? places + 1 - i : i,
+			 &failed);
 		if (++tries % LOAD_ANEW == 0) {
 			EXPECT_EQ(0, load_image(image, params));
 			EXPECT_EQ(0, unload());
 		}
-		nth += all ? 1 : 1 + nth / 16;
 	}
+	EXPECT_LT(0, failed);
 	printf("# inject: load %s: %u faults of %u, %u failures\n", params, tries,
-	       nth - 1, failed);
+	       places, failed);
 	stop_injecting();
 	EXPECT_EQ(0, load(""));
 	free(image);
@@ -96,7 +115,7 @@ static void fail_each(struct __test_metadata *_metadata, const char *params)
 
 TEST_F_TIMEOUT(module, load_without_memory, 3000)
 {
-	fail_each(_metadata, "size=64K");
+	fail_each(_metadata, "size=64K", false);
 }
 
 TEST_F_TIMEOUT(module, load_range_without_memory, 3000)
@@ -107,7 +126,7 @@ TEST_F_TIMEOUT(module, load_range_without_memory, 3000)
 	if (!find_bar(&bar))
 		SKIP(return, "no device: give QEMU -device ivshmem-plain");
 	snprintf(params, sizeof(params), "size=64K phys=64K@0x%lx", bar.start);
-	fail_each(_metadata, params);
+	fail_each(_metadata, params, true);
 }
 
 TEST_HARNESS_MAIN
