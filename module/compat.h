@@ -33,6 +33,16 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 {
 	vma->vm_flags |= flags;
 }
+
+static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags &= ~flags;
+}
+#endif
+
+/* Only on x86, and there until 6.16, which keeps what PAT has reserved elsewhere. */
+#ifndef VM_PAT
+#define VM_PAT			VM_NONE
 #endif
 
 /* Before, anonymous files shared one inode, whose times are not a driver's to stop. */

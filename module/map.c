@@ -237,6 +237,11 @@ static int faultmap_remap_runs(struct faultmap_file *file,
 	return 0;
 }
 
+/*
+ * Of a remap over a whole VMA, x86 notes that its PAT has reserved the frames. When
+ * one who unmaps it meets RESIZE or REVOKE, the slower of the two finds no frame to
+ * give back, and warns. Of RAM nothing was reserved, so nothing need be noted.
+ */
 static int faultmap_remap_all(struct faultmap_file *file,
 			      struct vm_area_struct *vma)
 {
@@ -248,7 +253,11 @@ static int faultmap_remap_all(struct faultmap_file *file,
 					     &pfn) == vma_pages(vma))
 		ret = memory->mmap(faultmap_kernel_addr(file, vma->vm_pgoff), pfn,
 				   vma);
-	return ret == -E2BIG ? faultmap_remap_runs(file, vma) : ret;
+	if (ret == -E2BIG)
+		ret = faultmap_remap_runs(file, vma);
+	if (!memory->is_device)
+		vm_flags_clear(vma, VM_PAT);
+	return ret;
 }
 
 /* What remap_pfn_range() sets, so that only the way and time of mapping differ. */

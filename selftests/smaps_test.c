@@ -113,6 +113,22 @@ TEST_F(buffer, pagemap)
 	EXPECT_EQ(fm_is_by_page(variant) ? mapped : 0, n);
 }
 
+/*
+ * On x86 before 6.16, "ar" is VM_PAT: what is unmapped with it while it is zapped makes
+ * the kernel warn.
+ */
+TEST_F(buffer, no_pat_reservation)
+{
+	char *map = fm_map(self, 0, FM_PAGES), *page = fm_map(self, 2, 1);
+
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_NE(MAP_FAILED, page);
+	if (!fm_is_device(variant)) {
+		EXPECT_FALSE(has_flag(map, "ar"));
+		EXPECT_FALSE(has_flag(page, "ar"));
+	}
+}
+
 TEST_F(buffer, mincore)
 {
 	char *map = fm_map(self, 0, FM_PAGES);
