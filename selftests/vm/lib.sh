@@ -45,3 +45,19 @@ debian_uri()
 	apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
 		awk -F'|' -v label="$1" '$1 == "Debian" && $2 == label { print $3; exit }'
 }
+
+# write_sources SUITE POCKET...: for apt, from the archives MIRROR and SECURITY_MIRROR
+write_sources()
+{
+	local suite=$1 key='[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]' pocket
+	shift
+
+	echo "deb $key $MIRROR $suite main"
+	for pocket; do
+		if [ "$pocket" != security ]; then
+			echo "deb $key $MIRROR $suite-$pocket main"
+		elif [ -n "$SECURITY_MIRROR" ]; then
+			echo "deb $key $SECURITY_MIRROR $suite-security main"
+		fi
+	done
+}

@@ -3,7 +3,6 @@
 
 # Program, or file, and the package that has it.
 NEEDED="
-qemu-system-x86_64 qemu-system-x86
 mmdebstrap mmdebstrap
 rsync rsync
 xz xz-utils
@@ -122,56 +121,74 @@ check_space()
 		die "a root takes $need MB and $cache has $free: free some, or set FAULTMAP_CACHE to a directory elsewhere"
 }
 
+# make_once PLACE NAME WHAT COMMAND...: PLACE becomes what COMMAND, run as root with
+# a directory as one more argument, makes NAME in it; its output is in log there,
+# but for what it wants to be seen.
+make_once()
+{
+	local place=$1 name=$2 what=$3 status=0
+
+	shift 3
+	stale=$(mktemp -d "$cache/tmp-$KERNEL.XXXXXX")
+	chmod 755 "$stale"
+	say "$what"
+	run_job as_root env MIRROR="$MIRROR" SECURITY_MIRROR="$SECURITY_MIRROR" VM_PID=$$ \
+		"$@" "$stale" </dev/null || status=$?
+	if [ "$status" != 0 ]; then
+		# Its last line may have no end, for want of space.
+		tail -n 20 "$stale/log" | awk 1 >&2
+		die "${what%%, once*} from $MIRROR failed: see above"
+	fi
+	as_root rm -rf --one-file-system "$place"
+	as_root mv "$stale/$name" "$place"
+	as_root rm -rf --one-file-system "$stale"
+	stale=''
+}
+
 make_root()
 {
-	local old status=0
+	local old time='about a minute'
 
 	find_mirrors
 	as_root rm -rf --one-file-system "$cache/tmp-$KERNEL".*
 	check_space
-	stale=$(mktemp -d "$cache/tmp-$KERNEL.XXXXXX")
-	chmod 755 "$stale"
-	if [ -n "$(checks "$KERNEL")" ]; then
-		say "making the root of $KERNEL and building its kernel, once, in about a quarter of an hour"
-	else
-		say "making the root of $KERNEL, once, in about a minute"
-	fi
-	run_job as_root env MIRROR="$MIRROR" SECURITY_MIRROR="$SECURITY_MIRROR" VM_PID=$$ \
-		"$vmdir/root" "$KERNEL" "$stale" </dev/null || status=$?
-	if [ "$status" != 0 ]; then
-		# Its last line may have no end, for want of space.
-		tail -n 20 "$stale/log" | awk 1 >&2
-		die "making the root of $KERNEL from $MIRROR failed: see above"
-	fi
-	as_root mv "$stale/root" "$root"
-	as_root rm -rf --one-file-system "$stale"
-	stale=''
+	[ -z "$(checks "$KERNEL")" ] || time='about ten minutes, for its kernel is built'
+	make_once "$root" root "making the root of $KERNEL, once, in $time" \
+		"$vmdir/root" "$KERNEL"
 	say "made $root in $SECONDS s"
 	for old in "$cache/root-$KERNEL"-????????????; do
 		[ "$old" = "$root" ] || remove_root "$old"
 	done
 }
 
+# One for all series.
+make_qemu()
+{
+	local lock
+
+	exec {lock}>"$cache/lock-qemu"
+	flock "$lock"
+	if [ ! -d "$qemu" ]; then
+		find_mirrors
+		as_root rm -rf --one-file-system "$cache"/qemu-*
+		make_once "$qemu" qemu "fetching QEMU, once, in about a quarter of a minute" \
+			"$vmdir/qemu"
+	fi
+	exec {lock}>&-
+}
+
 # What few runs need: it lies apart in the root, and is made when it is asked for.
 add_strangers()
 {
-	local dir=$root/opt/strangers key status=0
+	local dir=$root/opt/strangers key
 
 	key=$(sha256sum <"$vmdir/strangers")
 	[ "$(cat "$dir/.key" 2>/dev/null)" != "$key" ] || return 0
-	stale=$(mktemp -d "$cache/tmp-$KERNEL.XXXXXX")
-	say "fetching strangers' programs for $KERNEL, once, in about a minute"
-	run_job as_root "$vmdir/strangers" "$root" "$stale/strangers" \
-		>"$cache/install.log" 2>&1 </dev/null || status=$?
-	if [ "$status" != 0 ]; then
-		tail -n 20 "$cache/install.log" >&2
-		die "fetching strangers' programs for $KERNEL failed: see above"
-	fi
-	as_root tee "$stale/strangers/.key" <<<"$key" >/dev/null
-	as_root rm -rf --one-file-system "$dir"
-	as_root mv "$stale/strangers" "$dir"
-	as_root rm -rf --one-file-system "$stale"
-	stale=''
+	find_mirrors
+	make_once "$dir" strangers \
+		"fetching strangers' programs for $KERNEL, once, in about a minute" \
+		"$vmdir/strangers" "$root"
+	as_root tee "$dir/.key" <<<"$key" >/dev/null
 }
 
 setup()
@@ -180,6 +197,8 @@ setup()
 	root=$cache/root-$KERNEL-$(root_key)
 	lock_series
 	[ -d "$root" ] || make_root
+	qemu=$cache/qemu-$(sha256sum <"$vmdir/qemu" | cut -c 1-12)
+	[ -d "$qemu" ] || make_qemu
 	exec {root_lock}<"$root"
 	flock -s "$root_lock"
 	release=$(cat "$root/etc/faultmap-release")
@@ -239,6 +258,6 @@ clean_cache()
 	for dir in "$cache"/root-*; do
 		[ ! -d "$dir" ] || remove_root "$dir"
 	done
-	as_root rm -rf --one-file-system "$cache"/{tmp-*,build,runs,kvm-*,lock-*,install.log}
+	as_root rm -rf --one-file-system "$cache"/{tmp-*,qemu-*,build,runs,kvm-*,lock-*,install.log}
 	rmdir "$cache" 2>/dev/null || :
 }
