@@ -350,4 +350,65 @@ TEST_F_TIMEOUT(race, fork_and_shrink, 600)
 	run_resize(_metadata, &crew, variant, fork_until_over);
 }
 
+#define LEAVERS	6
+
+/* A process that has it all mapped, and goes when it likes. */
+static int leave(const FIXTURE_DATA(race) *self, struct race *race, char *map)
+{
+	for (size_t i = 0; i < self->pages; i += self->step)
+		*(volatile char *)(map + i * self->page);
+	atomic_fetch_add(&race->ready, 1);
+	while (!atomic_load(&race->began))
+		sched_yield();
+	srand(getpid());
+	usleep(rand() % 1000);
+	atomic_fetch_add(&race->seen[RACE_GONE], 1);
+	return 0;
+}
+
+static int reap(int options)
+{
+	int left = 0, status;
+
+	while (waitpid(-1, &status, options) > 0)
+		left += !status;
+	return left;
+}
+
+static void revoke_while_they_leave(struct __test_metadata *_metadata, struct race *race,
+				    const FIXTURE_DATA(race) *self,
+				    const FIXTURE_VARIANT(race) *variant)
+{
+	int fd = race_create(self, variant), left, i;
+	char *map = race_map(fd, self->pages);
+
+	ASSERT_NE(MAP_FAILED, map);
+	for (i = 0; i < LEAVERS; i++)
+		if (!fork())
+			_exit(leave(self, race, map));
+	while (atomic_load(&race->ready) < LEAVERS)
+		sched_yield();
+	atomic_store(&race->began, 1);
+	usleep(rand() % 1000);
+	left = reap(WNOHANG);
+	EXPECT_EQ(0, ioctl(fd, FAULTMAP_REVOKE));
+	atomic_store(&race->met, atomic_load(&race->seen[RACE_GONE]) - left);
+	EXPECT_EQ(LEAVERS, left + reap(0));
+	munmap(map, self->pages * self->page);
+	close(fd);
+}
+
+TEST_F_TIMEOUT(race, exit_and_revoke, 600)
+{
+	struct race_clock clock = race_start();
+	struct race *race = race_new();
+
+	while (race_goes_on(&clock)) {
+		memset(race, 0, sizeof(*race));
+		revoke_while_they_leave(_metadata, race, self, variant);
+		race_count(&clock, race);
+	}
+	EXPECT_RACED(&clock);
+}
+
 TEST_HARNESS_MAIN

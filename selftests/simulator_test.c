@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+/* On real mappings, the driver makes the fault windows that the simulator foretells. */
+#include <sched.h>
+
+#include "faultmap_test.h"
+#include "window_sim.h"
+
+#define DRIVEN_PAGES	(16UL << 8)
+#define SPARE_PAGES	8
+
+struct driven {
+	int fd;
+	char *reserved;
+	char *table;		/* begins a page table */
+};
+
+/* What a CPU has learned stays with it. */
+static bool stay_on_this_cpu(void)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(sched_getcpu(), &cpus);
+	return !sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
+static bool new_driven(struct driven *driven)
+{
+	struct faultmap_create create = {
+		.bytes = (DRIVEN_PAGES + SPARE_PAGES) * fm_page_size(),
+		.memory = FAULTMAP_MEMORY_VMALLOC,
+		.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
+	};
+	size_t table = FM_TABLE_PAGES * fm_page_size();
+	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
+
+	driven->fd = ioctl(control, FAULTMAP_CREATE, &create);
+	close(control);
+	driven->reserved = fm_reserve(DRIVEN_PAGES + FM_TABLE_PAGES);
+	driven->table = driven->reserved + table - 1;
+	driven->table -= (unsigned long)driven->table % table;
+	return driven->fd >= 0 && driven->reserved != MAP_FAILED;
+}
+
+static void drop_driven(struct driven *driven)
+{
+	munmap(driven->reserved, (DRIVEN_PAGES + FM_TABLE_PAGES) * fm_page_size());
+	close(driven->fd);
+}
+
+/* The life of a mapping of @walk->pages from page @first of the buffer on. */
+static struct faultmap_stats drive(const struct driven *driven,
+				   const struct fm_walk *walk, size_t first,
+				   enum faultmap_hint hint)
+{
+	static const int advice[] = {
+		[FM_HINT_NONE] = MADV_NORMAL,
+		[FM_HINT_RANDOM] = MADV_RANDOM,
+		[FM_HINT_SEQUENTIAL] = MADV_SEQUENTIAL,
+	};
+	size_t page = fm_page_size(), i;
+	struct faultmap_stats stats;
+	char *map;
+
+	map = mmap(driven->table, walk->pages * page, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_FIXED, driven->fd, first * page);
+	madvise(map, walk->pages * page, advice[hint]);
+	ioctl(driven->fd, FAULTMAP_STATS_RESET);
+	for (i = 0; i < walk->n; i++)
+		*(volatile char *)(map + walk->touch[i] * page);
+	stats = fm_stats(driven->fd);
+	mmap(map, walk->pages * page, PROT_NONE,
+	     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	return stats;
+}
+
+/*
+ * Each with a buffer that has no history, without advice, and with either, one after
+ * the other. Frames that happen to lie for a huge mapping do not if the buffer is
+ * mapped from another page on.
+ */
+static bool drive_as_simulated(struct __test_metadata *_metadata,
+			       const struct fm_walk *walk, size_t first, bool *same)
+{
+	static const enum faultmap_hint hints[] = {
+		FM_HINT_NONE, FM_HINT_RANDOM, FM_HINT_NONE, FM_HINT_SEQUENTIAL,
+		FM_HINT_NONE,
+	};
+	struct fm_sim sim = { .costs = fm_measured_costs, .pages = walk->pages };
+	struct faultmap_window window = { 0 };
+	struct faultmap_stats stats;
+	struct fm_replay replay;
+	struct driven driven;
+	bool huge = false;
+	size_t i;
+
+	ASSERT_TRUE(new_driven(&driven));
+	for (i = 0; i < sizeof(hints) / sizeof(*hints) && !huge; i++) {
+		replay = fm_replay(walk, &sim, &window, i + 1, hints[i]);
+		stats = drive(&driven, walk, first, hints[i]);
+		huge = stats.huge_faults;
+		if (huge)
+			continue;
+		EXPECT_EQ(replay.faults, stats.read_faults);
+		EXPECT_EQ(replay.mapped, stats.pages_installed);
+		*same = *same && replay.faults == stats.read_faults &&
+			replay.mapped == stats.pages_installed;
+	}
+	drop_driven(&driven);
+	return !huge;
+}
+
+FIXTURE(walk) {
+	struct fm_walk walk;
+};
+
+FIXTURE_SETUP(walk)
+{
+	self->walk.pages = DRIVEN_PAGES;
+	self->walk.touch = calloc(DRIVEN_PAGES, sizeof(*self->walk.touch));
+	ASSERT_NE(NULL, self->walk.touch);
+}
+
+FIXTURE_TEARDOWN(walk)
+{
+	free(self->walk.touch);
+}
+
+TEST_F_TIMEOUT(walk, driver_does_as_simulated, 600)
+{
+	static const double shares[] = { 0.2, 5, 50, 100 };
+	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
+	size_t i, j, first;
+	bool same = true;
+
+	if (control < 0)
+		SKIP(return, "faultmap is not loaded");
+	if (!fm_batches(control))
+		SKIP(return, "this kernel has no apply_to_page_range() for modules");
+	close(control);
+	ASSERT_TRUE(stay_on_this_cpu());
+	for (i = 0; i < fm_nr_patterns; i++) {
+		for (j = 0; j < sizeof(shares) / sizeof(*shares); j++) {
+			if (!fm_draw(&self->walk, &fm_patterns[i], shares[j], 0, false))
+				continue;
+			first = 0;
+			while (first < SPARE_PAGES &&
+			       !drive_as_simulated(_metadata, &self->walk, first, &same))
+				first++;
+			EXPECT_GT(SPARE_PAGES, first);
+			if (!same) {
+				TH_LOG("%s, %g %%", fm_patterns[i].name, shares[j]);
+				return;
+			}
+		}
+	}
+}
+
+TEST_HARNESS_MAIN
