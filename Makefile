@@ -33,6 +33,7 @@ help:
 	@echo '  make test-poisoned      the selftests on memory that nobody but the driver clears'
 	@echo '  make strangers          fio, stress-ng and others on the nodes; ONLY=fio for one of them'
 	@echo '  make sanitizer-kernel   build the kernel for KERNEL=sanitizer: KASAN, lockdep, kmemleak, ...'
+	@echo '  make sanitizer-6.12-kernel   the same of Linux 6.12, for KERNEL=sanitizer-6.12'
 	@echo '  make kcsan-kernel       the same for KERNEL=kcsan, which finds data races'
 	@echo '  make soak               operations by chance against a model, SECONDS= or MINUTES= long'
 	@echo '  make coverage           what of the driver the selftests run, line by line'
@@ -94,7 +95,7 @@ strangers:
 coverage:
 	@selftests/coverage
 
-sanitizer-kernel kcsan-kernel: %-kernel:
+sanitizer-kernel sanitizer-6.12-kernel kcsan-kernel: %-kernel:
 	@KERNEL=$* $(vm) setup
 
 compare:
@@ -133,4 +134,4 @@ clean:
 clean-cache:
 	@$(vm) clean
 
-.PHONY: module help vm test test-all test-windows matrix test-runner test-setup compare bench regress winsim lint load unload check clean clean-cache test-poisoned strangers sanitizer-kernel kcsan-kernel soak coverage
+.PHONY: module help vm test test-all test-windows matrix test-runner test-setup compare bench regress winsim lint load unload check clean clean-cache test-poisoned strangers sanitizer-kernel sanitizer-6.12-kernel kcsan-kernel soak coverage
