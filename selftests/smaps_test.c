@@ -83,10 +83,6 @@ TEST_F(buffer, flags)
 	bool frames = !fm_is_by_page(variant);
 
 	ASSERT_NE(MAP_FAILED, map);
-	/*
-	 * Old kernels add "ar" where one remap fills the whole VMA: for one page
-	 * always, for more only if they happen to be contiguous.
-	 */
 	ASSERT_TRUE(read_field(map, "VmFlags", flags, sizeof(flags)));
 	flags[strcspn(flags, "\n")] = '\0';
 	SAW("VmFlags of a mapping of one page", "%s", flags + strspn(flags, " "));
