@@ -52,9 +52,11 @@ help:
 	@echo 'Variables: KERNEL=$(shell echo $(kernels) | tr " " "|") TESTS="mmap_test ..." ICOUNT=1 MODPARAMS= SMP= MEM= TIMEOUT= CMDLINE='
 	@echo '  FAULTMAP_CACHE= V=1; `selftests/vm/vm --help` explains them.'
 
+# By the environment, for the command may have quotes, dollars and lines.
+vm: export FAULTMAP_RUN = $(value RUN)
 vm:
 ifdef RUN
-	@$(vm) run '$(subst ','\'',$(value RUN))'
+	@$(vm) run "$$FAULTMAP_RUN"
 else
 	@$(vm) shell
 endif
