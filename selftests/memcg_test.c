@@ -129,35 +129,36 @@ static int in_full_group(full_fn fn, const FIXTURE_VARIANT(buffer) *variant,
 	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+static bool has_groups(void)
+{
+	bool has = fm_enter_group();
+
+	fm_leave_group();
+	return has;
+}
+
 /* Not a byte is left: an error, and nobody is killed for it. */
-TEST_F(buffer, full_group_creates_nothing)
+static void expect_refused(struct __test_metadata *_metadata, full_fn fn,
+			   const FIXTURE_VARIANT(buffer) *variant)
 {
 	long kills;
 
 	if (fm_is_device(variant))
 		SKIP(return, "a device's memory is charged to nobody");
-	if (!fm_enter_group()) {
-		fm_leave_group();
+	if (!has_groups())
 		SKIP(return, "no memory controller of cgroup v2");
-	}
-	fm_leave_group();
-	EXPECT_EQ(ENOMEM, in_full_group(create_until_refused, variant, &kills));
+	EXPECT_EQ(ENOMEM, in_full_group(fn, variant, &kills));
 	EXPECT_EQ(0, kills);
+}
+
+TEST_F(buffer, full_group_creates_nothing)
+{
+	expect_refused(_metadata, create_until_refused, variant);
 }
 
 TEST_F(buffer, full_group_gets_no_memory)
 {
-	long kills;
-
-	if (fm_is_device(variant))
-		SKIP(return, "a device's memory is charged to nobody");
-	if (!fm_enter_group()) {
-		fm_leave_group();
-		SKIP(return, "no memory controller of cgroup v2");
-	}
-	fm_leave_group();
-	EXPECT_EQ(ENOMEM, in_full_group(use_until_refused, variant, &kills));
-	EXPECT_EQ(0, kills);
+	expect_refused(_metadata, use_until_refused, variant);
 }
 
 TEST_HARNESS_MAIN
