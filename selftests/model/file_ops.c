@@ -54,8 +54,7 @@ static bool do_open(struct m_world *w, struct m_proc *p, const struct m_op *op)
 {
 	struct m_view *view;
 
-	if (!w->has_nodes || op->memory >= M_MEMORIES || op->strategy >= M_STRATEGIES ||
-	    p->fd[op->fd])
+	if (op->memory >= M_NODES || op->strategy >= M_STRATEGIES || p->fd[op->fd])
 		return false;
 	view = w->node[op->memory][op->strategy];
 	if (view)
@@ -137,7 +136,9 @@ static void resize(struct m_world *w, struct m_view *view, uint64_t npages)
 	if (npages >= had || !buffer->allocated)
 		return;
 	m_zap(w, buffer, npages);
-	memset(buffer->bytes + npages * M_PAGE, 0, (had - npages) * M_PAGE);
+	/* What is not shown of a device stays what it was. */
+	if (!m_is_device(buffer))
+		memset(buffer->bytes + npages * M_PAGE, 0, (had - npages) * M_PAGE);
 	m_add(view, offsetof(struct faultmap_stats, zaps), 1, 1);
 }
 
@@ -154,9 +155,9 @@ static bool do_resize(struct m_world *w, struct m_file *file, const struct m_op 
 		want->ret = -ENODEV;
 	if (want->ret)
 		return true;
-	if (op->len > w->config.pages * M_PAGE) {
+	if (op->len > file->view->buffer->max * M_PAGE) {
 		/* Less is a matter of the machine's memory. */
-		if (op->len < TOO_LARGE)
+		if (op->len < TOO_LARGE && !m_is_device(file->view->buffer))
 			return false;
 		want->ret = -EFBIG;
 		return true;

@@ -87,14 +87,16 @@ static void draw_range(struct m_world *w, struct m_random *random, uint32_t proc
 		*n = w->config.arena - *at;
 }
 
-/* A descriptor, open mostly, of this process. */
+/* A descriptor, open and not revoked mostly, of this process. */
 static uint32_t draw_fd(struct m_world *w, struct m_random *random, uint32_t proc)
 {
+	const struct m_file *file;
 	uint32_t fd = 0, i;
 
 	for (i = 0; i < 12; i++) {
 		fd = m_below(random, M_FDS);
-		if (w->proc[proc].fd[fd])
+		file = w->proc[proc].fd[fd];
+		if (file && (!m_revoked(file) || once_in(random, 6)))
 			break;
 	}
 	return fd;
@@ -167,10 +169,11 @@ static void draw_create(struct m_world *w, struct m_random *random, struct m_op 
 static void draw_open(struct m_world *w, struct m_random *random, struct m_op *op)
 {
 	op->fd = draw_free_fd(w, random, op->proc);
-	op->memory = w->config.memory == M_ANY ? m_below(random, M_MEMORIES) :
+	op->memory = w->config.memory == M_ANY ? m_below(random, M_NODES) :
 						 w->config.memory;
 	op->strategy = m_below(random, M_STRATEGIES);
-	if (once_in(random, 3))
+	/* Where nothing else is opened, most of it should allow everything. */
+	if (once_in(random, w->config.memory == FAULTMAP_MEMORY_PHYS ? 10 : 3))
 		op->flags = once_in(random, 4) ? M_WRONLY : M_RDONLY;
 }
 
@@ -249,7 +252,10 @@ static void draw_advice(struct m_world *w, struct m_random *random, struct m_op 
 		MADV_NORMAL, MADV_DONTFORK, MADV_DOFORK, MADV_DOFORK,
 		MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_FREE, MADV_COLD,
 		MADV_POPULATE_READ, MADV_POPULATE_READ, MADV_POPULATE_WRITE,
-		MADV_POPULATE_WRITE, 99,
+		MADV_POPULATE_WRITE, MADV_REMOVE, MADV_REMOVE, MADV_PAGEOUT,
+		MADV_DONTDUMP, MADV_DODUMP, MADV_MERGEABLE, MADV_UNMERGEABLE,
+		MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_DONTNEED_LOCKED,
+		MADV_COLLAPSE, MADV_GUARD_INSTALL, MADV_GUARD_REMOVE, 99,
 	};
 
 	draw_range(w, random, op->proc, &op->at, &op->n);
@@ -316,8 +322,14 @@ static void draw_copy(struct m_world *w, struct m_random *random, struct m_op *o
 
 static void draw_resize(struct m_world *w, struct m_random *random, struct m_op *op)
 {
+	const struct m_file *file;
+
 	op->fd = draw_fd(w, random, op->proc);
+	file = w->proc[op->proc].fd[op->fd];
 	op->len = draw_size(w, random);
+	/* What it has in all, a page less or one too many. */
+	if (file && m_is_device(file->view->buffer) && once_in(random, 4))
+		op->len = (file->view->buffer->max - 1 + m_below(random, 3)) * M_PAGE;
 	switch (m_below(random, 30)) {
 	case 0:
 		op->len += 1 + m_below(random, M_PAGE - 1);
@@ -354,11 +366,12 @@ static void draw_rest(struct m_world *w, struct m_random *random, struct m_op *o
 	}
 }
 
+/* Or none of use: REVOKE cuts off those of a node in all processes at once. */
 static bool has_no_fd(const struct m_proc *p)
 {
 	uint32_t i;
 
-	for (i = 0; i < M_FDS && !p->fd[i]; i++)
+	for (i = 0; i < M_FDS && (!p->fd[i] || m_revoked(p->fd[i])); i++)
 		;
 	return i == M_FDS;
 }
@@ -373,6 +386,10 @@ void m_generate(struct m_world *w, struct m_random *random, struct m_op *op)
 	op->thread = m_below(random, M_THREADS);
 	if (!w->together && has_no_fd(&w->proc[op->proc]) && once_in(random, 3))
 		op->kind = (uint32_t[]){ M_CREATE, M_OPEN, M_TAKE }[m_below(random, 3)];
+	/* A device's memory is not made, but for the error. */
+	if (op->kind == M_CREATE && w->config.memory == FAULTMAP_MEMORY_PHYS &&
+	    !once_in(random, 4))
+		op->kind = M_OPEN;
 	op->stamp = m_random(random) & 0xffffffffffff;
 	switch (op->kind) {
 	case M_CREATE:

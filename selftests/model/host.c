@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The driver's nodes and a disk, made ready for an episode and left as found. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/loop.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "model.h"
+
+#define MAX_DEVICE	(64UL << 20)	/* bytes */
 
 static const char *const memories[M_MEMORIES] = { "pages", "vmalloc", "kmalloc", "dma" };
 static const char *const strategies[M_STRATEGIES] = {
@@ -17,13 +22,19 @@ static const char *const strategies[M_STRATEGIES] = {
 };
 
 static uint64_t node_bytes[M_MEMORIES];
+static char device[32];			/* what its nodes' names begin with */
+
+void m_node_path(char *path, size_t size, uint32_t memory, uint32_t strategy)
+{
+	snprintf(path, size, "/dev/faultmap/%s-%s",
+		 memory < M_MEMORIES ? memories[memory] : device, strategies[strategy]);
+}
 
 static int open_node(uint32_t memory, uint32_t strategy)
 {
 	char path[64];
 
-	snprintf(path, sizeof(path), "/dev/faultmap/%s-%s", memories[memory],
-		 strategies[strategy]);
+	m_node_path(path, sizeof(path), memory, strategy);
 	return open(path, O_RDWR | O_CLOEXEC);
 }
 
@@ -52,6 +63,82 @@ static int look_at_nodes(void)
 		node_bytes[i] = info.bytes;
 	}
 	return info.order;
+}
+
+/* The device that phys= names, or else the first one of PCI. */
+static bool find_device(void)
+{
+	static const char *const patterns[] = {
+		"/dev/faultmap/phys-eager", "/dev/faultmap/pci-*-eager",
+	};
+	glob_t found;
+	size_t i;
+
+	for (i = 0; i < sizeof(patterns) / sizeof(*patterns); i++) {
+		if (glob(patterns[i], 0, NULL, &found))
+			continue;
+		snprintf(device, sizeof(device), "%s",
+			 strrchr(found.gl_pathv[0], '/') + 1);
+		globfree(&found);
+		*strrchr(device, '-') = 0;
+		return true;
+	}
+	return false;
+}
+
+static uint64_t parameter_bytes(void)
+{
+	FILE *file = fopen("/sys/module/faultmap/parameters/phys", "r");
+	long long bytes = 0;
+	char unit = 0;
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%lli%c", &bytes, &unit) != 2)
+		bytes = 0;
+	fclose(file);
+	switch (tolower(unit)) {
+	case 'g':
+		bytes <<= 10;
+		__attribute__((fallthrough));
+	case 'm':
+		bytes <<= 10;
+		__attribute__((fallthrough));
+	case 'k':
+		bytes <<= 10;
+	}
+	return bytes;
+}
+
+/* How much of it there is, as others than the driver say. */
+static uint64_t device_bytes(void)
+{
+	struct stat stat_of;
+	char path[96];
+
+	if (!strcmp(device, "phys"))
+		return parameter_bytes();
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource2",
+		 device + strlen("pci-"));
+	return stat(path, &stat_of) ? 0 : stat_of.st_size;
+}
+
+/* Returns its pages, or 0 if it is none that can be foretold, or cleared each time. */
+static uint64_t look_at_device(void)
+{
+	struct faultmap_info info = { 0 };
+	uint64_t bytes;
+	int fd, ret;
+
+	if (!find_device())
+		return 0;
+	fd = open_node(FAULTMAP_MEMORY_PHYS, FAULTMAP_STRATEGY_LAZY_PFN);
+	if (fd < 0)
+		return 0;
+	ret = ioctl(fd, FAULTMAP_INFO, &info);
+	close(fd);
+	bytes = device_bytes();
+	return ret || info.window != 1 || bytes > MAX_DEVICE ? 0 : bytes / M_PAGE;
 }
 
 /* A loop device, whose O_DIRECT takes pages on all kernels, over a file in memory. */
@@ -84,6 +171,7 @@ bool m_open_host(struct m_host *host)
 	if (host->control < 0)
 		return false;
 	host->node_order = look_at_nodes();
+	host->device_pages = look_at_device();
 	host->disk = open_disk();
 	return true;
 }
@@ -105,6 +193,25 @@ static void reset_node(uint32_t memory)
 	}
 }
 
+/* All of it, for what a smaller size hides stays there. */
+static void reset_device(uint64_t npages)
+{
+	int fd = open_node(FAULTMAP_MEMORY_PHYS, FAULTMAP_STRATEGY_EAGER);
+	int other = open_node(FAULTMAP_MEMORY_PHYS, FAULTMAP_STRATEGY_LAZY_PFN);
+	static const uint8_t zero[M_PAGE];
+	uint64_t i;
+
+	if (fd < 0 || other < 0 || resize(fd, npages * M_PAGE))
+		abort();
+	for (i = 0; i < npages; i++)
+		if (pwrite(fd, zero, M_PAGE, i * M_PAGE) != M_PAGE)
+			abort();
+	if (ioctl(fd, FAULTMAP_STATS_RESET) || ioctl(other, FAULTMAP_STATS_RESET))
+		abort();
+	close(other);
+	close(fd);
+}
+
 void m_reset_host(const struct m_host *host)
 {
 	static _Alignas(4096) const uint8_t zero[M_PAGE * M_DISK];
@@ -112,6 +219,8 @@ void m_reset_host(const struct m_host *host)
 
 	for (i = 0; host->node_order >= 0 && i < M_MEMORIES; i++)
 		reset_node(i);
+	if (host->device_pages)
+		reset_device(host->device_pages);
 	if (host->disk >= 0 && pwrite(host->disk, zero, sizeof(zero), 0) != sizeof(zero))
 		abort();
 }
@@ -127,6 +236,8 @@ void m_close_host(struct m_host *host)
 			perror("model: the size of a node");
 		close(fd);
 	}
+	if (host->device_pages)
+		reset_device(host->device_pages);
 	close(host->disk);
 	close(host->control);
 }

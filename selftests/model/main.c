@@ -28,7 +28,8 @@ struct options {
 
 static void show_usage(void)
 {
-	fputs("usage: model_run [--pair MEMORY-STRATEGY | --pair all | --pair large]\n"
+	fputs("usage: model_run [--pair MEMORY-STRATEGY | --pair all | --pair large |\n"
+	      "              --pair phys]\n"
 	      "             [--ops N] [--seconds N] [--seed N] [--progress SECONDS]\n"
 	      "             [--shrink SECONDS] [--print]\n"
 	      "       model_run --replay FILE\n"
@@ -38,7 +39,8 @@ static void show_usage(void)
 	      "failure is shrunk to a short script, which --replay takes back (- is the\n"
 	      "standard input).  The seed of an episode repeats it: --seed N --ops 1 of the\n"
 	      "same pair starts with it.  Exit status: 0, 1 for a failure, 2 for bad usage,\n"
-	      "4 if faultmap is not loaded.\n", stderr);
+	      "4 if faultmap is not loaded, or has no device's memory for --pair phys.\n",
+	      stderr);
 	exit(2);
 }
 
@@ -110,6 +112,10 @@ static bool choose_pair(const char *pair, struct m_config *config)
 	config->large = !strcmp(pair, "large");
 	if (config->large || !strcmp(pair, "all"))
 		return true;
+	if (!strcmp(pair, "phys")) {
+		config->memory = FAULTMAP_MEMORY_PHYS;
+		return true;
+	}
 	for (i = 0; i < M_MEMORIES; i++)
 		for (j = 0; j < M_STRATEGIES; j++) {
 			snprintf(name, sizeof(name), "%s-%s", memories[i],
@@ -151,6 +157,15 @@ static void report(const struct m_host *host, const struct m_config *config,
 		show_failure(failure, ops);
 }
 
+/* What an episode needs; without it, most of what it does cannot be done. */
+static bool has_device(const struct m_host *host, const struct m_config *config)
+{
+	if (config->memory != FAULTMAP_MEMORY_PHYS || host->device_pages)
+		return true;
+	fputs("model: no device's memory of a window of 1, and at most 64 MiB\n", stderr);
+	return false;
+}
+
 static int replay(const struct m_host *host, const struct options *o)
 {
 	FILE *file = strcmp(o->replay, "-") ? fopen(o->replay, "r") : stdin;
@@ -166,6 +181,8 @@ static int replay(const struct m_host *host, const struct options *o)
 	}
 	if (!m_read_script(file, &config, &ops, &n) || !config.arena)
 		return 2;
+	if (!has_device(host, &config))
+		return 4;
 	if (m_run(host, &config, ops, &n, false, &tally, &failure)) {
 		printf("# %" PRIu64 " operations of %zu as expected\n", tally.done, n);
 		return 0;
@@ -200,14 +217,17 @@ static void show_tally(const struct m_tally *tally, time_t started)
 static int explore(const struct m_host *host, struct m_config *config,
 		   const struct options *o)
 {
-	struct m_op *ops = calloc(EPISODE, sizeof(*ops));
 	struct m_failure failure = { 0 };
 	struct m_tally tally = { 0 };
 	time_t started = time(NULL), shown = started;
 	uint64_t seed = o->seed;
 	struct m_random random;
+	struct m_op *ops;
 	size_t n;
 
+	if (!has_device(host, config))
+		return 4;
+	ops = calloc(EPISODE, sizeof(*ops));
 	config->until = o->seconds ? started + o->seconds : 0;
 	while (tally.done < o->ops && (!config->until || time(NULL) < config->until)) {
 		config->seed = seed++;
@@ -248,9 +268,10 @@ int main(int argc, char **argv)
 	}
 	if (!o.seeded && getrandom(&o.seed, 4, 0) != 4)
 		o.seed = time(NULL);
-	printf("# model --pair %s --seed %" PRIu64 " --ops %" PRIu64 "%s%s\n", o.pair,
+	printf("# model --pair %s --seed %" PRIu64 " --ops %" PRIu64 "%s%s%s\n", o.pair,
 	       o.seed, o.ops, host.disk < 0 ? ", no loop device: no O_DIRECT" : "",
-	       host.node_order < 0 ? ", window not 1: no nodes" : "");
+	       host.node_order < 0 ? ", window not 1: no nodes" : "",
+	       host.device_pages ? "" : ", no device's memory");
 	fflush(stdout);
 	ret = o.replay ? replay(&host, &o) : explore(&host, &config, &o);
 	m_close_host(&host);

@@ -8,6 +8,11 @@
 
 #define TABLE_PAGES	512		/* what a page table maps */
 
+bool m_is_device(const struct m_buffer *buffer)
+{
+	return buffer->memory == FAULTMAP_MEMORY_PHYS;
+}
+
 bool m_supported(uint32_t memory, uint32_t strategy)
 {
 	return memory == FAULTMAP_MEMORY_PAGES || memory == FAULTMAP_MEMORY_VMALLOC ||
@@ -22,8 +27,10 @@ struct m_buffer *m_buffer_create(struct m_world *w, uint32_t memory, uint64_t np
 
 	buffer->memory = memory;
 	buffer->npages = npages;
+	/* A device is shown whole at first, and does not grow. */
+	buffer->max = m_is_device(buffer) ? npages : w->config.pages;
 	buffer->order = order;
-	buffer->bytes = calloc(w->config.pages, M_PAGE);
+	buffer->bytes = calloc(buffer->max, M_PAGE);
 	buffer->next = w->buffers;
 	w->buffers = buffer;
 	return buffer;
@@ -109,10 +116,15 @@ bool m_is_special(const struct m_vma *v)
 }
 
 /* Frames are mapped, and not pages. */
+bool m_shows_frames(const struct m_view *view)
+{
+	return view->strategy == FAULTMAP_STRATEGY_EAGER ||
+	       view->strategy == FAULTMAP_STRATEGY_LAZY_PFN;
+}
+
 bool m_is_frames(const struct m_vma *v)
 {
-	return v->file->view->strategy == FAULTMAP_STRATEGY_EAGER ||
-	       v->file->view->strategy == FAULTMAP_STRATEGY_LAZY_PFN;
+	return m_shows_frames(v->file->view);
 }
 
 bool m_is_cow(const struct m_vma *v)

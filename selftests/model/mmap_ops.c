@@ -14,6 +14,8 @@ static uint32_t vm_flags(const struct m_op *op, const struct m_file *file)
 {
 	uint32_t flags = op->prot & (M_VM_READ | M_VM_WRITE);
 
+	if (m_shows_frames(file->view))
+		flags |= M_VM_DONTDUMP;
 	if (op->flags & M_PRIVATE)
 		return flags | M_VM_MAYWRITE |
 		       (flags & M_VM_WRITE ? M_VM_ACCOUNT : 0);
@@ -181,6 +183,21 @@ static int advise_flags(const struct m_world *w, const struct m_vma *v,
 			return -EINVAL;
 		*flags &= ~M_VM_DONTCOPY;
 		return 0;
+	case MADV_DONTDUMP:
+		*flags |= M_VM_DONTDUMP;
+		return 0;
+	case MADV_DODUMP:
+		if (m_is_special(v))
+			return -EINVAL;
+		*flags &= ~M_VM_DONTDUMP;
+		return 0;
+	case MADV_MERGEABLE:
+		if (!m_is_special(v) && !(v->flags & M_VM_MAYSHARE))
+			*flags |= M_VM_MERGEABLE;
+		return 0;
+	case MADV_UNMERGEABLE:
+		*flags &= ~M_VM_MERGEABLE;
+		return 0;
 	case MADV_HUGEPAGE:
 		*flags = (*flags & ~M_VM_NOHUGEPAGE) | M_VM_HUGEPAGE;
 		return 0;
@@ -202,6 +219,24 @@ static int advise_populate(struct m_world *w, struct m_proc *p, struct m_vma *v,
 	return take_pages(w, p, v, first, at, to, write);
 }
 
+/* There is no file to punch a hole into; but first, may it be written? */
+static int advise_remove(const struct m_vma *v)
+{
+	uint32_t must = M_VM_SHARED | M_VM_MAYWRITE;
+
+	return (v->flags & must) == must ? -ENODEV : -EACCES;
+}
+
+static int advise_dontneed(struct m_proc *p, struct m_vma *v, uint32_t at, uint32_t to)
+{
+	if (m_is_frames(v))
+		return -EINVAL;
+	m_blur(p, v);
+	for (; at < to; at++)
+		m_drop_page(&p->page[at]);
+	return 0;
+}
+
 static int advise(struct m_world *w, struct m_proc *p, struct m_vma *v,
 		  uint32_t first, uint32_t at, uint32_t to, int advice)
 {
@@ -215,31 +250,51 @@ static int advise(struct m_world *w, struct m_proc *p, struct m_vma *v,
 	}
 	switch (advice) {
 	case MADV_WILLNEED:
+	case MADV_KEEPONFORK:
 		return 0;
 	case MADV_FREE:
+	case MADV_WIPEONFORK:
+	case MADV_COLLAPSE:
+	case MADV_GUARD_INSTALL:
+	case MADV_GUARD_REMOVE:
 		return -EINVAL;
 	case MADV_COLD:
+	case MADV_PAGEOUT:
 		return m_is_frames(v) ? -EINVAL : 0;
+	case MADV_REMOVE:
+		return advise_remove(v);
 	case MADV_DONTNEED:
-		if (m_is_frames(v))
-			return -EINVAL;
-		m_blur(p, v);
-		for (; at < to; at++)
-			m_drop_page(&p->page[at]);
-		return 0;
+	case MADV_DONTNEED_LOCKED:
+		return advise_dontneed(p, v, at, to);
 	default:
 		return advise_populate(w, p, v, first, at, to,
 				       advice == MADV_POPULATE_WRITE);
 	}
 }
 
-static bool is_advice(int advice)
+static bool is_guard(int advice)
 {
-	return (advice >= MADV_NORMAL && advice <= MADV_DONTNEED) || advice == MADV_FREE ||
-	       advice == MADV_DONTFORK || advice == MADV_DOFORK ||
-	       advice == MADV_HUGEPAGE || advice == MADV_NOHUGEPAGE ||
-	       advice == MADV_COLD || advice == MADV_POPULATE_READ ||
-	       advice == MADV_POPULATE_WRITE;
+	return advice == MADV_GUARD_INSTALL || advice == MADV_GUARD_REMOVE;
+}
+
+static bool is_advice(const struct m_world *w, int advice)
+{
+	return (advice >= MADV_NORMAL && advice <= MADV_DONTNEED) ||
+	       (advice >= MADV_FREE && advice <= MADV_COLLAPSE) ||
+	       (is_guard(advice) && m_since(w, 6, 13));
+}
+
+/* What guards do to mappings that take them is not modelled. */
+static bool takes_guards(const struct m_world *w, struct m_proc *p, const struct m_op *op)
+{
+	const struct m_vma *v;
+
+	if (!m_since(w, 6, 15) || !is_guard(op->advice))
+		return false;
+	for (v = m_first(p, op->at); v && v < p->vma + p->nvma; v++)
+		if (v->start < op->at + op->n && !m_is_special(v))
+			return true;
+	return false;
 }
 
 /* Holes are passed over and reported in the end, but lately for who populates. */
@@ -252,7 +307,9 @@ static bool do_madvise(struct m_world *w, struct m_proc *p, const struct m_op *o
 	int missing = 0;
 	struct m_vma *v;
 
-	if (!is_advice(op->advice) || op->flags & M_UNALIGNED) {
+	if (takes_guards(w, p, op))
+		return false;
+	if (!is_advice(w, op->advice) || op->flags & M_UNALIGNED) {
 		want->ret = -EINVAL;
 		return true;
 	}

@@ -21,6 +21,16 @@
 #define MADV_POPULATE_READ	22
 #define MADV_POPULATE_WRITE	23
 #endif
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED	24
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE		25
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL	102
+#define MADV_GUARD_REMOVE	103
+#endif
 
 #define M_PAGE		4096UL
 #define M_BASE		0x100000000000UL	/* of the arena */
@@ -32,6 +42,7 @@
 #define M_IO		16			/* pages in one operation */
 #define M_COUNTERS	(sizeof(struct faultmap_stats) / sizeof(__u64))
 #define M_MEMORIES	4			/* those that buffers can be made of */
+#define M_NODES		5			/* those and a device's, which have nodes */
 #define M_STRATEGIES	4
 
 enum m_kind {
@@ -92,10 +103,10 @@ struct m_count {
 struct m_buffer {
 	struct m_buffer *next;
 	uint32_t refs, memory, order;
-	uint64_t npages;
+	uint64_t npages, max;		/* pages it has, and can have */
 	uint32_t generation;
 	bool allocated, is_node;
-	uint8_t *bytes;			/* of all the pages it can have */
+	uint8_t *bytes;			/* of the @max pages */
 };
 
 struct m_view {
@@ -123,6 +134,8 @@ struct m_file {
 #define M_VM_HUGEPAGE	0x100
 #define M_VM_NOHUGEPAGE	0x200
 #define M_VM_ACCOUNT	0x400
+#define M_VM_DONTDUMP	0x800
+#define M_VM_MERGEABLE	0x1000
 
 struct m_vma {
 	uint32_t start, end;		/* pages of the arena */
@@ -171,11 +184,11 @@ struct m_config {
 struct m_world {
 	struct m_config config;
 	int major, minor;		/* of the kernel */
-	bool has_nodes, has_disk;
+	bool has_disk;
 	uint32_t last_anon, last_view;
 	struct m_proc proc[M_PROCS];
 	struct m_buffer *buffers;
-	struct m_view *node[M_MEMORIES][M_STRATEGIES];
+	struct m_view *node[M_NODES][M_STRATEGIES];
 	uint8_t *disk;
 	/* Between M_TOGETHER and M_BARRIER. */
 	bool together;
@@ -188,6 +201,13 @@ struct m_want {
 	bool has_hash, has_info, forks, exits;
 	uint64_t where, hash, first;
 	struct faultmap_info info;
+};
+
+/* What an episode finds. */
+struct m_host {
+	int control, disk;
+	int node_order;			/* -1: the nodes cannot be used */
+	uint64_t device_pages;		/* 0: no device's memory can be used */
 };
 
 /* vma.c: the VMAs of a process. */
@@ -229,8 +249,10 @@ uint8_t *m_data(struct m_proc *p, struct m_vma *v, uint32_t page);
 void m_zap(struct m_world *w, struct m_buffer *buffer, uint64_t from);
 bool m_revoked(const struct m_file *file);
 bool m_is_special(const struct m_vma *v);
+bool m_shows_frames(const struct m_view *view);
 bool m_is_frames(const struct m_vma *v);
 bool m_is_cow(const struct m_vma *v);
+bool m_is_device(const struct m_buffer *buffer);
 
 /* *_ops.c: what operations do; false: not to be done. */
 bool m_do_mapping(struct m_world *w, const struct m_op *op, struct m_want *want);
@@ -240,8 +262,7 @@ bool m_do_file(struct m_world *w, const struct m_op *op, struct m_want *want);
 bool m_confined(struct m_world *w, const struct m_op *op);
 
 /* world.c: all of it. */
-struct m_world *m_world_create(const struct m_config *config, int node_order,
-			       bool has_disk);
+struct m_world *m_world_create(const struct m_config *config, const struct m_host *host);
 void m_world_free(struct m_world *w);
 bool m_predict(struct m_world *w, const struct m_op *op, struct m_want *want);
 
@@ -276,11 +297,7 @@ struct m_tally {
 };
 
 /* host.c: what an episode finds. */
-struct m_host {
-	int control, disk;
-	int node_order;			/* -1: the nodes cannot be used */
-};
-
+void m_node_path(char *path, size_t size, uint32_t memory, uint32_t strategy);
 bool m_open_host(struct m_host *host);
 void m_reset_host(const struct m_host *host);
 void m_close_host(struct m_host *host);

@@ -162,16 +162,11 @@ static int64_t create(const struct m_op *op)
 
 static int64_t open_node(const struct m_op *op)
 {
-	static const char *const memories[] = { "pages", "vmalloc", "kmalloc", "dma" };
-	static const char *const strategies[] = {
-		"eager", "lazy", "eager-page", "lazy-pfn",
-	};
 	int flags = op->flags & M_RDONLY ? O_RDONLY :
 		    op->flags & M_WRONLY ? O_WRONLY : O_RDWR;
 	char path[64];
 
-	snprintf(path, sizeof(path), "/dev/faultmap/%s-%s", memories[op->memory],
-		 strategies[op->strategy]);
+	m_node_path(path, sizeof(path), op->memory, op->strategy);
 	return keep(open(path, flags), op->fd);
 }
 

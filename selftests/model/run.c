@@ -126,10 +126,12 @@ static void check_info(struct m_episode *e, const struct m_want *want,
 		       const struct m_answer *answer, size_t at)
 {
 	struct faultmap_info info = answer->info;
+	uint64_t most = info.bytes / M_PAGE;
 
-	/* How many pieces there are is the allocators' affair. */
-	if (want->info.extents ? info.extents < 1 || info.extents > info.bytes / M_PAGE :
-				 info.extents) {
+	/* How many pieces there are is the allocators' affair; a device is one. */
+	if (info.memory == FAULTMAP_MEMORY_PHYS)
+		most = 1;
+	if (want->info.extents ? info.extents < 1 || info.extents > most : info.extents) {
 		fail(e, at, "INFO: %llu extents\n", info.extents);
 		return;
 	}
@@ -366,7 +368,7 @@ bool m_run(const struct m_host *host, const struct m_config *config, struct m_op
 
 	signal(SIGCHLD, SIG_IGN);
 	m_seed(&random, config->seed);
-	e->w = m_world_create(config, host->node_order, host->disk >= 0);
+	e->w = m_world_create(config, host);
 	e->failure = failure;
 	e->shared = mmap(NULL, sizeof(*e->shared), PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);

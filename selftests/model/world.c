@@ -8,12 +8,12 @@
 
 #include "model.h"
 
-static void add_nodes(struct m_world *w, uint32_t memory, uint32_t order)
+static void add_nodes(struct m_world *w, uint32_t memory, uint64_t npages, uint32_t order)
 {
 	struct m_buffer *buffer;
 	uint32_t i;
 
-	buffer = m_buffer_create(w, memory, 1, order);
+	buffer = m_buffer_create(w, memory, npages, order);
 	buffer->is_node = true;
 	buffer->allocated = true;
 	for (i = 0; i < M_STRATEGIES; i++)
@@ -23,24 +23,23 @@ static void add_nodes(struct m_world *w, uint32_t memory, uint32_t order)
 		}
 }
 
-/* @node_order: how large the blocks of pages of the nodes are; -1: no nodes are used */
-struct m_world *m_world_create(const struct m_config *config, int node_order,
-			       bool has_disk)
+struct m_world *m_world_create(const struct m_config *config, const struct m_host *host)
 {
 	struct m_world *w = calloc(1, sizeof(*w));
 	struct utsname uts;
 	uint32_t i;
 
 	w->config = *config;
-	w->has_nodes = node_order >= 0;
-	w->has_disk = has_disk;
+	w->has_disk = host->disk >= 0;
 	w->disk = calloc(M_DISK, M_PAGE);
 	if (uname(&uts) || sscanf(uts.release, "%d.%d", &w->major, &w->minor) != 2)
 		abort();
 	for (i = 0; i < M_PROCS; i++)
 		w->proc[i].page = calloc(2 * config->arena + 8, sizeof(struct m_page));
-	for (i = 0; w->has_nodes && i < M_MEMORIES; i++)
-		add_nodes(w, i, i ? 0 : node_order);
+	for (i = 0; host->node_order >= 0 && i < M_MEMORIES; i++)
+		add_nodes(w, i, 1, i ? 0 : host->node_order);
+	if (host->device_pages)
+		add_nodes(w, FAULTMAP_MEMORY_PHYS, host->device_pages, 0);
 	w->proc[0].live = true;
 	return w;
 }
@@ -55,7 +54,7 @@ void m_world_free(struct m_world *w)
 			m_exit(w, &w->proc[i]);
 		free(w->proc[i].page);
 	}
-	for (i = 0; i < M_MEMORIES * M_STRATEGIES; i++)
+	for (i = 0; i < M_NODES * M_STRATEGIES; i++)
 		free(w->node[i / M_STRATEGIES][i % M_STRATEGIES]);
 	while ((buffer = w->buffers)) {
 		w->buffers = buffer->next;
