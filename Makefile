@@ -24,7 +24,7 @@ help:
 	@echo '  make compare            eager against lazy, measured on a stock kernel'
 	@echo '  make test               the selftests on the default kernel, $(KERNEL)'
 	@echo '  make test-all           the selftests on every kernel, $(kernels), and of the runner'
-	@echo '  make bench              every way of mapping, pattern and share: ten minutes, one page'
+	@echo '  make bench              every way of mapping, pattern and share: three minutes, one page'
 	@echo '  make regress            a few cells against their recorded costs'
 	@echo '  make matrix             the selftests on every kernel, and notes/matrix.md of what they saw'
 	@echo '  make vm RUN='\''COMMAND'\''    one command in a guest with the module loaded'
