@@ -223,6 +223,29 @@ int faultmap_insert_all_frames(struct faultmap_file *file,
 	return fill.installed == vma_pages(vma) ? 0 : -ENXIO;
 }
 
+static int faultmap_leave_empty(pte_t *pte, unsigned long addr, void *data)
+{
+	return 0;
+}
+
+/**
+ * faultmap_make_first_table() - have a mapping's first page table
+ * @vma: a VMA that is being mapped
+ *
+ * A remap_pfn_range() over a whole VMA that runs out of memory before its first entry
+ * makes an x86 that has VM_PAT warn: it looks there for the frames to give back.
+ *
+ * Context: the mmap_lock is held for writing.
+ * Return: 0 or -ENOMEM.
+ */
+int faultmap_make_first_table(struct vm_area_struct *vma)
+{
+	if (VM_PAT == VM_NONE)
+		return 0;
+	return apply_to_page_range(vma->vm_mm, vma->vm_start, PAGE_SIZE,
+				   faultmap_leave_empty, NULL);
+}
+
 #else /* !FM_HAVE_BATCH */
 
 /* Without apply_to_page_range(), frames go in one by one. */
@@ -241,6 +264,11 @@ int faultmap_insert_all_frames(struct faultmap_file *file,
 			       struct vm_area_struct *vma)
 {
 	return -EOPNOTSUPP;
+}
+
+int faultmap_make_first_table(struct vm_area_struct *vma)
+{
+	return 0;
 }
 
 #endif /* FM_HAVE_BATCH */

@@ -379,6 +379,7 @@ vm_fault_t faultmap_insert_around(struct faultmap_file *file,
 				  struct vm_fault *vmf, unsigned long *installed);
 int faultmap_insert_all_frames(struct faultmap_file *file,
 			       struct vm_area_struct *vma);
+int faultmap_make_first_table(struct vm_area_struct *vma);
 
 /* stats.c */
 static inline void faultmap_count(const struct faultmap_view *view,

@@ -247,8 +247,11 @@ static int faultmap_remap_all(struct faultmap_file *file,
 {
 	const struct faultmap_memory *memory = file->view->buffer->memory;
 	unsigned long pfn;
-	int ret = -E2BIG;
+	int ret = faultmap_make_first_table(vma);
 
+	if (ret)
+		return ret;
+	ret = -E2BIG;
 	if (memory->mmap && faultmap_resolve(file, vma->vm_pgoff, vma_pages(vma),
 					     &pfn) == vma_pages(vma))
 		ret = memory->mmap(faultmap_kernel_addr(file, vma->vm_pgoff), pfn,
