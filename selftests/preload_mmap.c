@@ -97,4 +97,6 @@ void *mmap(void *addr, size_t bytes, int prot, int flags, int fd, off_t offset)
 }
 
 void *mmap64(void *addr, size_t bytes, int prot, int flags, int fd, off_t offset)
-	__attribute__((alias("mmap")));
+{
+	return mmap(addr, bytes, prot, flags, fd, offset);
+}
