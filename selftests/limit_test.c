@@ -236,7 +236,7 @@ static int race(unsigned int memory, size_t bytes)
 	return got;
 }
 
-TEST_F_TIMEOUT(module, at_once, 600)
+TEST_F(module, at_once)
 {
 	ASSERT_EQ(0, reload("max_total=1M"));
 	pthread_barrier_init(&barrier, NULL, THREADS);

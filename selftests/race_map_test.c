@@ -193,7 +193,7 @@ static bool unmap_and_map(struct crew *crew)
 		    MAP_SHARED | MAP_FIXED, crew->fd, first) == at;
 }
 
-TEST_F_TIMEOUT(race, munmap, 600)
+TEST_F(race, munmap)
 {
 	struct crew crew = { .self = self, .race = race_new(), .goes = true };
 
@@ -211,7 +211,7 @@ static bool move_there_and_back(struct crew *crew)
 	       mremap(to, bytes, bytes, flags, from) == from;
 }
 
-TEST_F_TIMEOUT(race, mremap, 600)
+TEST_F(race, mremap)
 {
 	struct crew crew = { .self = self, .race = race_new(), .moves = true };
 
@@ -235,7 +235,7 @@ static bool fork_and_touch(struct crew *crew)
 	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
 }
 
-TEST_F_TIMEOUT(race, fork, 600)
+TEST_F(race, fork)
 {
 	struct crew crew = { .self = self, .race = race_new() };
 
@@ -273,7 +273,7 @@ static void *move_until_stopped(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(race, mremap_and_shrink, 600)
+TEST_F(race, mremap_and_shrink)
 {
 	struct crew crew = {
 		.self = self,
@@ -302,7 +302,7 @@ static void *map_until_stopped(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(race, mmap_and_shrink, 600)
+TEST_F(race, mmap_and_shrink)
 {
 	struct crew crew = {
 		.self = self,
@@ -343,7 +343,7 @@ static void *fork_until_over(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(race, fork_and_shrink, 600)
+TEST_F(race, fork_and_shrink)
 {
 	struct crew crew = { .self = self, .race = race_new(), .resized = true };
 
@@ -398,7 +398,7 @@ static void revoke_while_they_leave(struct __test_metadata *_metadata, struct ra
 	close(fd);
 }
 
-TEST_F_TIMEOUT(race, exit_and_revoke, 600)
+TEST_F(race, exit_and_revoke)
 {
 	struct race_clock clock = race_start();
 	struct race *race = race_new();

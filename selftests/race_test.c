@@ -233,14 +233,14 @@ static void run_case(struct __test_metadata *_metadata,
 	munmap(race, sizeof(*race));
 }
 
-TEST_F_TIMEOUT(race, shrink, 600)
+TEST_F(race, shrink)
 {
 	static const struct operation op = { .open = race_create, .call = shrink };
 
 	run_case(_metadata, self, variant, &op);
 }
 
-TEST_F_TIMEOUT(race, shrink_and_grow, 600)
+TEST_F(race, shrink_and_grow)
 {
 	static const struct operation op = {
 		.open = race_create,
@@ -251,7 +251,7 @@ TEST_F_TIMEOUT(race, shrink_and_grow, 600)
 	run_case(_metadata, self, variant, &op);
 }
 
-TEST_F_TIMEOUT(race, revoke, 600)
+TEST_F(race, revoke)
 {
 	static const struct operation op = {
 		.open = race_create,
@@ -325,7 +325,7 @@ static bool has_node_like(const FIXTURE_VARIANT(race) *variant)
 }
 
 /* The device goes, and with it what every mapping and descriptor shows. */
-TEST_F_TIMEOUT(race, unbind, 600)
+TEST_F(race, unbind)
 {
 	static const struct operation op = {
 		.open = open_device,

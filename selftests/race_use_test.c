@@ -110,7 +110,7 @@ static int use_first(struct user *user)
 }
 
 /* All find the same memory: nobody's first write is lost. */
-TEST_F_TIMEOUT(race, first_use, 600)
+TEST_F(race, first_use)
 {
 	struct race_clock clock = race_start();
 	struct user user = {
@@ -148,7 +148,7 @@ static int use_first_and_resize(struct user *user)
 }
 
 /* The memory is asked for, for a size that is no longer wanted. */
-TEST_F_TIMEOUT(race, first_use_and_shrink, 600)
+TEST_F(race, first_use_and_shrink)
 {
 	struct race_clock clock = race_start();
 	struct user user = {
@@ -202,7 +202,7 @@ static int resize_at_once(struct user *user)
 }
 
 /* Of what all leave, nothing is lost; the rest comes back as zeroes or not at all. */
-TEST_F_TIMEOUT(race, resize_at_once, 600)
+TEST_F(race, resize_at_once)
 {
 	struct race_clock clock = race_start();
 	struct user user = { .race = race_new(), .self = self };
@@ -258,7 +258,7 @@ static int let_go(struct user *user)
 }
 
 /* Who is last frees the buffer: its counters are no longer shown. */
-TEST_F_TIMEOUT(race, last_close, 600)
+TEST_F(race, last_close)
 {
 	struct race_clock clock = race_start();
 	struct user user = {
@@ -357,7 +357,7 @@ static int use_without_memory(struct user *user)
 }
 
 /* Page tables, mappings and buffers of a group that has no memory left. */
-TEST_F_TIMEOUT(race, no_memory, 600)
+TEST_F(race, no_memory)
 {
 	struct race_clock clock = race_start();
 	struct user user = { .race = race_new(), .self = self };

@@ -126,7 +126,7 @@ FIXTURE_TEARDOWN(walk)
 	free(self->walk.touch);
 }
 
-TEST_F_TIMEOUT(walk, driver_does_as_simulated, 600)
+TEST_F(walk, driver_does_as_simulated)
 {
 	static const double shares[] = { 0.2, 5, 50, 100 };
 	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
