@@ -1,21 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* madvise(2): which advice is taken, and what becomes of the translations. */
+#include "advice.h"
 #include "buffer_fixture.h"
-
-#ifndef MADV_COLD
-#define MADV_COLD	20
-#define MADV_PAGEOUT	21
-#endif
-#ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED	24
-#endif
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE	25
-#endif
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL	102
-#define MADV_GUARD_REMOVE	103
-#endif
 
 /* Maps and touches all, gives the advice and returns 0 or -errno. */
 static int advise(const FIXTURE_DATA(buffer) *self, char **map, int advice)

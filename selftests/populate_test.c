@@ -4,12 +4,8 @@
  * _WRITE, mlock(2) and mlockall(2). Frames that are mapped lazily never come this
  * way, because the kernel populates by taking pages.
  */
+#include "advice.h"
 #include "buffer_fixture.h"
-
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ	22
-#define MADV_POPULATE_WRITE	23
-#endif
 
 /* Faults that touching everything now takes. */
 static uint64_t touch_all(const FIXTURE_DATA(buffer) *self, char *map)

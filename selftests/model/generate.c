@@ -4,8 +4,8 @@
  * model alone; most of it makes sense there, some of it does not.
  */
 #include <string.h>
-#include <sys/mman.h>
 
+#include "../advice.h"
 #include "model.h"
 
 static const struct {
@@ -255,7 +255,8 @@ static void draw_advice(struct m_world *w, struct m_random *random, struct m_op 
 		MADV_POPULATE_WRITE, MADV_REMOVE, MADV_REMOVE, MADV_PAGEOUT,
 		MADV_DONTDUMP, MADV_DODUMP, MADV_MERGEABLE, MADV_UNMERGEABLE,
 		MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_DONTNEED_LOCKED,
-		MADV_COLLAPSE, MADV_GUARD_INSTALL, MADV_GUARD_REMOVE, 99,
+		MADV_COLLAPSE, MADV_GUARD_INSTALL, MADV_GUARD_INSTALL,
+		MADV_GUARD_REMOVE, MADV_GUARD_REMOVE, 99,
 	};
 
 	draw_range(w, random, op->proc, &op->at, &op->n);

@@ -138,6 +138,13 @@ void m_drop_page(struct m_page *page)
 	*page = (struct m_page){ .state = M_NONE };
 }
 
+/* Guards stay until they are removed, or their VMA goes. */
+void m_zap_page(struct m_page *page)
+{
+	if (page->state != M_GUARD)
+		m_drop_page(page);
+}
+
 /* What is mapped in larger pieces may lose some of it when its VMA changes. */
 void m_blur(struct m_proc *p, const struct m_vma *v)
 {
@@ -230,6 +237,8 @@ int m_fault_in(struct m_world *w, struct m_proc *p, struct m_vma *v, uint32_t pa
 {
 	uint8_t state = p->page[page].state;
 
+	if (state == M_GUARD)
+		return SIGSEGV;
 	if (write && m_is_cow(v))
 		return fault_in_copy(w, p, v, page);
 	if (state == M_FILE || state == M_ANON)
@@ -249,7 +258,7 @@ static void zap_vma(struct m_proc *p, struct m_vma *v, uint64_t from)
 	m_blur(p, v);
 	for (i = v->start; i < v->end; i++)
 		if (v->pgoff + i - v->start >= from)
-			m_drop_page(&p->page[i]);
+			m_zap_page(&p->page[i]);
 }
 
 /* Takes the translations of what lies behind @from from every process. */

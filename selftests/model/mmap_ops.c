@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What mmap(2), munmap(2), mprotect(2) and madvise(2) must do. */
 #include <errno.h>
-#include <sys/mman.h>
 
+#include "../advice.h"
 #include "model.h"
 
 static bool in_arena(const struct m_world *w, uint64_t at, uint64_t n)
@@ -233,7 +233,38 @@ static int advise_dontneed(struct m_proc *p, struct m_vma *v, uint32_t at, uint3
 		return -EINVAL;
 	m_blur(p, v);
 	for (; at < to; at++)
+		m_zap_page(&p->page[at]);
+	return 0;
+}
+
+/* Mappings of files do since 6.15. */
+static bool takes_guards(const struct m_world *w, const struct m_vma *v)
+{
+	return m_since(w, 6, 15) && !m_is_special(v);
+}
+
+static int install_guards(const struct m_world *w, struct m_proc *p, struct m_vma *v,
+			  uint32_t at, uint32_t to)
+{
+	if (!takes_guards(w, v))
+		return -EINVAL;
+	v->flags |= M_VM_MAYBE_GUARD;
+	m_blur(p, v);
+	for (; at < to; at++) {
 		m_drop_page(&p->page[at]);
+		p->page[at].state = M_GUARD;
+	}
+	return 0;
+}
+
+static int remove_guards(const struct m_world *w, struct m_proc *p, struct m_vma *v,
+			 uint32_t at, uint32_t to)
+{
+	if (!takes_guards(w, v))
+		return -EINVAL;
+	for (; at < to; at++)
+		if (p->page[at].state == M_GUARD)
+			p->page[at].state = M_NONE;
 	return 0;
 }
 
@@ -255,9 +286,11 @@ static int advise(struct m_world *w, struct m_proc *p, struct m_vma *v,
 	case MADV_FREE:
 	case MADV_WIPEONFORK:
 	case MADV_COLLAPSE:
-	case MADV_GUARD_INSTALL:
-	case MADV_GUARD_REMOVE:
 		return -EINVAL;
+	case MADV_GUARD_INSTALL:
+		return install_guards(w, p, v, at, to);
+	case MADV_GUARD_REMOVE:
+		return remove_guards(w, p, v, at, to);
 	case MADV_COLD:
 	case MADV_PAGEOUT:
 		return m_is_frames(v) ? -EINVAL : 0;
@@ -272,29 +305,12 @@ static int advise(struct m_world *w, struct m_proc *p, struct m_vma *v,
 	}
 }
 
-static bool is_guard(int advice)
-{
-	return advice == MADV_GUARD_INSTALL || advice == MADV_GUARD_REMOVE;
-}
-
 static bool is_advice(const struct m_world *w, int advice)
 {
 	return (advice >= MADV_NORMAL && advice <= MADV_DONTNEED) ||
 	       (advice >= MADV_FREE && advice <= MADV_COLLAPSE) ||
-	       (is_guard(advice) && m_since(w, 6, 13));
-}
-
-/* What guards do to mappings that take them is not modelled. */
-static bool takes_guards(const struct m_world *w, struct m_proc *p, const struct m_op *op)
-{
-	const struct m_vma *v;
-
-	if (!m_since(w, 6, 15) || !is_guard(op->advice))
-		return false;
-	for (v = m_first(p, op->at); v && v < p->vma + p->nvma; v++)
-		if (v->start < op->at + op->n && !m_is_special(v))
-			return true;
-	return false;
+	       ((advice == MADV_GUARD_INSTALL || advice == MADV_GUARD_REMOVE) &&
+		m_since(w, 6, 13));
 }
 
 /* Holes are passed over and reported in the end, but lately for who populates. */
@@ -307,8 +323,6 @@ static bool do_madvise(struct m_world *w, struct m_proc *p, const struct m_op *o
 	int missing = 0;
 	struct m_vma *v;
 
-	if (takes_guards(w, p, op))
-		return false;
 	if (!is_advice(w, op->advice) || op->flags & M_UNALIGNED) {
 		want->ret = -EINVAL;
 		return true;

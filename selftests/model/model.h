@@ -13,24 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <sys/mman.h>
 
 #include "faultmap_uapi.h"
-
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ	22
-#define MADV_POPULATE_WRITE	23
-#endif
-#ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED	24
-#endif
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE		25
-#endif
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL	102
-#define MADV_GUARD_REMOVE	103
-#endif
 
 #define M_PAGE		4096UL
 #define M_BASE		0x100000000000UL	/* of the arena */
@@ -136,6 +120,7 @@ struct m_file {
 #define M_VM_ACCOUNT	0x400
 #define M_VM_DONTDUMP	0x800
 #define M_VM_MERGEABLE	0x1000
+#define M_VM_MAYBE_GUARD	0x2000
 
 struct m_vma {
 	uint32_t start, end;		/* pages of the arena */
@@ -152,6 +137,7 @@ enum m_state {
 	M_FILE,				/* one to the buffer's page */
 	M_MAYBE,			/* possibly one to the buffer's page */
 	M_ANON,				/* one to a private copy */
+	M_GUARD,			/* none, and a touch is SIGSEGV */
 };
 
 struct m_page {
@@ -242,6 +228,7 @@ struct m_file *m_file_create(struct m_view *view, uint32_t flags);
 void m_file_get(struct m_file *file);
 void m_file_put(struct m_world *w, struct m_file *file);
 void m_drop_page(struct m_page *page);
+void m_zap_page(struct m_page *page);
 void m_blur(struct m_proc *p, const struct m_vma *v);
 int m_fault_in(struct m_world *w, struct m_proc *p, struct m_vma *v, uint32_t page,
 	       bool write);

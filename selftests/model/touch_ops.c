@@ -84,13 +84,14 @@ static bool copy_page_allowed(struct m_world *w, struct m_proc *p, uint32_t page
 			      bool write)
 {
 	struct m_vma *v = m_find(p, page);
+	int sig;
 
 	if (!allowed(v, write))
 		return false;
-	if (!m_fault_in(w, p, v, page, write))
-		return true;
-	tried_again(v);
-	return false;
+	sig = m_fault_in(w, p, v, page, write);
+	if (sig == SIGBUS)
+		tried_again(v);
+	return !sig;
 }
 
 /* pread(2) to the arena, whole pages. */
@@ -153,7 +154,7 @@ static bool can_take(struct m_proc *p, uint32_t page, bool write)
 {
 	struct m_vma *v = m_find(p, page);
 
-	return allowed(v, write) && !m_is_frames(v) &&
+	return allowed(v, write) && !m_is_frames(v) && p->page[page].state != M_GUARD &&
 	       (p->page[page].state != M_NONE ||
 		(!m_revoked(v->file) &&
 		 v->pgoff + page - v->start < v->file->view->buffer->npages));

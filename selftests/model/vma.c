@@ -121,7 +121,7 @@ static bool mergeable(const struct m_world *w, const struct m_vma *v,
 		      const struct m_vma *with)
 {
 	return m_since(w, 6, 12) && !m_is_special(v) && v->file == with->file &&
-	       v->flags == with->flags &&
+	       !((v->flags ^ with->flags) & ~M_VM_MAYBE_GUARD) &&
 	       anon_mergeable(w, v, with->anon, with->forked);
 }
 
@@ -139,8 +139,10 @@ static bool same_origin(const struct m_world *w, const struct m_vma *first,
 	       first->origin + (first->end - first->start) == second->origin;
 }
 
-static void take_anon(struct m_vma *v, const struct m_vma *from)
+/* What a VMA has got with a part of another one. */
+static void take_over(struct m_vma *v, const struct m_vma *from)
 {
+	v->flags |= from->flags & M_VM_MAYBE_GUARD;
 	if (!v->anon && from->anon) {
 		v->anon = from->anon;
 		v->forked = from->forked;
@@ -165,7 +167,7 @@ struct m_vma *m_new_vma(struct m_world *w, struct m_proc *p, uint32_t at, uint32
 	    mergeable(w, prev, &new)) {
 		m_blur(p, prev);
 		prev->end = new.end;
-		take_anon(prev, &new);
+		take_over(prev, &new);
 		return prev;
 	}
 	if (next && continues(&new, next) && same_origin(w, &new, next) &&
@@ -174,7 +176,7 @@ struct m_vma *m_new_vma(struct m_world *w, struct m_proc *p, uint32_t at, uint32
 		next->start = new.start;
 		next->pgoff = new.pgoff;
 		next->origin = new.origin;
-		take_anon(next, &new);
+		take_over(next, &new);
 		return next;
 	}
 	*merged = false;
@@ -203,7 +205,7 @@ static bool shift(struct m_world *w, struct m_proc *p, struct m_vma *v,
 		m_blur(p, prev);
 		m_blur(p, v);
 		prev->end = end;
-		take_anon(prev, v);
+		take_over(prev, v);
 		v->pgoff += end - v->start;
 		v->origin += end - v->start;
 		v->start = end;
@@ -216,7 +218,7 @@ static bool shift(struct m_world *w, struct m_proc *p, struct m_vma *v,
 		next->start = start;
 		next->pgoff = part.pgoff;
 		next->origin = part.origin;
-		take_anon(next, v);
+		take_over(next, v);
 		v->end = start;
 		return true;
 	}
@@ -281,7 +283,8 @@ void m_move(struct m_world *w, struct m_proc *p, uint32_t at, uint32_t n,
 static bool anon_compatible(const struct m_vma *first, const struct m_vma *second)
 {
 	return continues(first, second) && first->file == second->file &&
-	       !((first->flags ^ second->flags) & ~(M_VM_READ | M_VM_WRITE));
+	       !((first->flags ^ second->flags) &
+		 ~(M_VM_READ | M_VM_WRITE | M_VM_MAYBE_GUARD));
 }
 
 /* A page of a private mapping is about to be copied. */
@@ -317,7 +320,7 @@ static void inherit(struct m_world *w, struct m_proc *parent, struct m_proc *chi
 	uint32_t i;
 
 	COUNT(v, opens);
-	if (m_is_special(v) || v->anon)
+	if (m_is_special(v) || v->anon || v->flags & M_VM_MAYBE_GUARD)
 		for (i = v->start; i < v->end; i++)
 			inherit_page(&child->page[i], &parent->page[i]);
 	m_blur(child, v);

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/utsname.h>
 
+#include "../advice.h"
 #include "model.h"
 
 static void add_nodes(struct m_world *w, uint32_t memory, uint64_t npages, uint32_t order)
