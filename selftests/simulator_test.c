@@ -110,24 +110,10 @@ static bool drive_as_simulated(struct __test_metadata *_metadata,
 	return !huge;
 }
 
-FIXTURE(walk) {
-	struct fm_walk walk;
-};
-
-FIXTURE_SETUP(walk)
+TEST(driver_does_as_simulated)
 {
-	self->walk.pages = DRIVEN_PAGES;
-	self->walk.touch = calloc(DRIVEN_PAGES, sizeof(*self->walk.touch));
-	ASSERT_NE(NULL, self->walk.touch);
-}
-
-FIXTURE_TEARDOWN(walk)
-{
-	free(self->walk.touch);
-}
-
-TEST_F(walk, driver_does_as_simulated)
-{
+	static size_t touch[DRIVEN_PAGES];
+	struct fm_walk walk = { .pages = DRIVEN_PAGES, .touch = touch };
 	static const double shares[] = { 0.2, 5, 50, 100 };
 	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
 	size_t i, j, first;
@@ -141,11 +127,11 @@ TEST_F(walk, driver_does_as_simulated)
 	ASSERT_TRUE(stay_on_this_cpu());
 	for (i = 0; i < fm_nr_patterns; i++) {
 		for (j = 0; j < sizeof(shares) / sizeof(*shares); j++) {
-			if (!fm_draw(&self->walk, &fm_patterns[i], shares[j], 0, false))
+			if (!fm_draw(&walk, &fm_patterns[i], shares[j], 0, false))
 				continue;
 			first = 0;
 			while (first < SPARE_PAGES &&
-			       !drive_as_simulated(_metadata, &self->walk, first, &same))
+			       !drive_as_simulated(_metadata, &walk, first, &same))
 				first++;
 			EXPECT_GT(SPARE_PAGES, first);
 			if (!same) {
