@@ -5,6 +5,7 @@
  * stamped; after it they see nothing of what it took; in between, one or the other.
  * FAULTMAP_RACE_SECONDS makes each case run for so long.
  */
+#include "bar.h"
 #include "race_fixture.h"
 
 /* What is done to the buffer, and what becomes of the pages it takes. */
@@ -262,27 +263,13 @@ TEST_F(race, revoke)
 	run_case(_metadata, self, variant, &op);
 }
 
-#define PCI_DRIVER	"/sys/bus/pci/drivers/faultmap"
-
-static char pci_device[32];	/* the driver's first */
-
-static bool find_device(void)
-{
-	glob_t found;
-
-	if (glob(PCI_DRIVER "/????:??:??.?", 0, NULL, &found))
-		return false;
-	snprintf(pci_device, sizeof(pci_device), "%s",
-		 strrchr(found.gl_pathv[0], '/') + 1);
-	globfree(&found);
-	return true;
-}
+static struct bar bar;		/* of the device that goes */
 
 static const char *device_node(const FIXTURE_VARIANT(race) *variant)
 {
 	static char path[96];
 
-	snprintf(path, sizeof(path), "/dev/faultmap/pci-%s-%s", pci_device,
+	snprintf(path, sizeof(path), "/dev/faultmap/pci-%s-%s", bar.device,
 		 variant->strategy == FAULTMAP_STRATEGY_EAGER ? "eager" :
 								"lazy-pfn");
 	return path;
@@ -295,7 +282,7 @@ static int open_device(const FIXTURE_DATA(race) *self,
 	int fd, ret;
 
 	if (access(device_node(variant), F_OK)) {
-		ret = fm_put(PCI_DRIVER "/bind", pci_device);
+		ret = fm_put(PCI_DRIVER "/bind", bar.device);
 		if (ret)
 			return ret;
 	}
@@ -308,7 +295,7 @@ static int open_device(const FIXTURE_DATA(race) *self,
 
 static int unbind_device(const FIXTURE_DATA(race) *self, int fd)
 {
-	return fm_put(PCI_DRIVER "/unbind", pci_device);
+	return fm_put(PCI_DRIVER "/unbind", bar.device);
 }
 
 /* The nodes have the window that the module was loaded with. */
@@ -333,12 +320,12 @@ TEST_F(race, unbind)
 		.takes_all = true,
 	};
 
-	if (!find_device())
+	if (!find_bar(&bar))
 		SKIP(return, "no device: give QEMU -device ivshmem-plain");
 	if (!has_node_like(variant))
 		SKIP(return, "no device is mapped like this");
 	run_case(_metadata, self, variant, &op);
-	EXPECT_EQ(0, fm_put(PCI_DRIVER "/bind", pci_device));
+	EXPECT_EQ(0, fm_put(PCI_DRIVER "/bind", bar.device));
 }
 
 TEST_HARNESS_MAIN

@@ -200,8 +200,8 @@ static bool do_info(struct m_file *file, struct m_want *want)
 	buffer = file->view->buffer;
 	want->has_info = true;
 	want->info = (struct faultmap_info){
-		.bytes = buffer->npages * M_PAGE,
-		.extents = buffer->allocated,
+		.bytes = buffer->gone ? 0 : buffer->npages * M_PAGE,
+		.extents = buffer->allocated && !buffer->gone,
 		.memory = buffer->memory,
 		.strategy = file->view->strategy,
 		.order = buffer->order,
@@ -210,6 +210,16 @@ static bool do_info(struct m_file *file, struct m_want *want)
 			 (buffer->is_node ? 0 : FAULTMAP_INFO_PRIVATE) |
 			 (m_revoked(file) ? FAULTMAP_INFO_REVOKED : 0),
 	};
+	return true;
+}
+
+/* Where it could be told only by those who have nothing of it, it is left alone. */
+static bool do_rebind(struct m_world *w)
+{
+	if (!w->can_rebind || (w->config.memory != M_ANY &&
+			       w->config.memory != FAULTMAP_MEMORY_PHYS))
+		return false;
+	m_rebind(w);
 	return true;
 }
 
@@ -271,6 +281,8 @@ bool m_do_file(struct m_world *w, const struct m_op *op, struct m_want *want)
 		return do_reset(file, want);
 	case M_INFO:
 		return do_info(file, want);
+	case M_REBIND:
+		return do_rebind(w);
 	case M_FORK:
 		return do_fork(w, p, op, want);
 	default:

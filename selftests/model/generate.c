@@ -19,7 +19,7 @@ static const struct {
 	{ M_VM_WRITEV, 10 }, { M_RESIZE, 35 }, { M_REVOKE, 3 }, { M_STATS, 5 },
 	{ M_RESET, 5 }, { M_INFO, 10 }, { M_CREATE, 14 }, { M_OPEN, 8 },
 	{ M_CLOSE, 10 }, { M_DUP, 4 }, { M_TAKE, 12 }, { M_FORK, 6 }, { M_EXIT, 5 },
-	{ M_TOGETHER, 4 },
+	{ M_REBIND, 3 }, { M_TOGETHER, 4 },
 };
 
 /* True once in @n times. */

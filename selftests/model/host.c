@@ -141,6 +141,26 @@ static uint64_t look_at_device(void)
 	return ret || info.window != 1 || bytes > MAX_DEVICE ? 0 : bytes / M_PAGE;
 }
 
+static int write_to_driver(const char *file)
+{
+	const char *name = device + strlen("pci-");
+	char path[64];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/faultmap/%s", file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, name, strlen(name)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+int m_rebind_device(void)
+{
+	return write_to_driver("unbind") ?: write_to_driver("bind");
+}
+
 /* A loop device, whose O_DIRECT takes pages on all kernels, over a file in memory. */
 static int open_disk(void)
 {
@@ -172,6 +192,7 @@ bool m_open_host(struct m_host *host)
 		return false;
 	host->node_order = look_at_nodes();
 	host->device_pages = look_at_device();
+	host->can_rebind = host->device_pages && !strncmp(device, "pci-", 4);
 	host->disk = open_disk();
 	return true;
 }

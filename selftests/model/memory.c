@@ -86,6 +86,14 @@ struct m_file *m_file_create(struct m_view *view, uint32_t flags)
 	return file;
 }
 
+void m_view_put(struct m_world *w, struct m_view *view)
+{
+	if (--view->refs)
+		return;
+	buffer_put(w, view->buffer);
+	free(view);
+}
+
 void m_file_get(struct m_file *file)
 {
 	file->refs++;
@@ -93,15 +101,10 @@ void m_file_get(struct m_file *file)
 
 void m_file_put(struct m_world *w, struct m_file *file)
 {
-	struct m_view *view = file->view;
-
 	if (--file->refs)
 		return;
+	m_view_put(w, file->view);
 	free(file);
-	if (--view->refs)
-		return;
-	buffer_put(w, view->buffer);
-	free(view);
 }
 
 bool m_revoked(const struct m_file *file)

@@ -35,7 +35,7 @@ enum m_kind {
 	M_READ, M_WRITE, M_PREAD, M_PWRITE, M_COPY_IN, M_COPY_OUT,
 	M_DIRECT_READ, M_DIRECT_WRITE,
 	M_PEEK, M_POKE, M_MEM_READ, M_MEM_WRITE, M_VM_READV, M_VM_WRITEV,
-	M_FORK, M_EXIT, M_RESIZE, M_REVOKE, M_STATS, M_RESET, M_INFO,
+	M_FORK, M_EXIT, M_RESIZE, M_REVOKE, M_STATS, M_RESET, M_INFO, M_REBIND,
 	M_TOGETHER, M_BARRIER,
 	M_KINDS
 };
@@ -90,6 +90,7 @@ struct m_buffer {
 	uint64_t npages, max;		/* pages it has, and can have */
 	uint32_t generation;
 	bool allocated, is_node;
+	bool gone;			/* with its device */
 	uint8_t *bytes;			/* of the @max pages */
 };
 
@@ -170,7 +171,7 @@ struct m_config {
 struct m_world {
 	struct m_config config;
 	int major, minor;		/* of the kernel */
-	bool has_disk;
+	bool has_disk, can_rebind;
 	uint32_t last_anon, last_view;
 	struct m_proc proc[M_PROCS];
 	struct m_buffer *buffers;
@@ -194,6 +195,7 @@ struct m_host {
 	int control, disk;
 	int node_order;			/* -1: the nodes cannot be used */
 	uint64_t device_pages;		/* 0: no device's memory can be used */
+	bool can_rebind;		/* the driver to that device */
 };
 
 /* vma.c: the VMAs of a process. */
@@ -227,6 +229,7 @@ struct m_buffer *m_buffer_create(struct m_world *w, uint32_t memory, uint64_t np
 struct m_file *m_file_create(struct m_view *view, uint32_t flags);
 void m_file_get(struct m_file *file);
 void m_file_put(struct m_world *w, struct m_file *file);
+void m_view_put(struct m_world *w, struct m_view *view);
 void m_drop_page(struct m_page *page);
 void m_zap_page(struct m_page *page);
 void m_blur(struct m_proc *p, const struct m_vma *v);
@@ -251,6 +254,7 @@ bool m_confined(struct m_world *w, const struct m_op *op);
 /* world.c: all of it. */
 struct m_world *m_world_create(const struct m_config *config, const struct m_host *host);
 void m_world_free(struct m_world *w);
+void m_rebind(struct m_world *w);
 bool m_predict(struct m_world *w, const struct m_op *op, struct m_want *want);
 
 /* random.c: chance. */
@@ -287,6 +291,7 @@ struct m_tally {
 void m_node_path(char *path, size_t size, uint32_t memory, uint32_t strategy);
 bool m_open_host(struct m_host *host);
 void m_reset_host(const struct m_host *host);
+int m_rebind_device(void);
 void m_close_host(struct m_host *host);
 
 /* False: @failure tells why. @n: operations given, or made and done. */

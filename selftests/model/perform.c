@@ -307,6 +307,8 @@ static int64_t control(struct m_shared *shared, const struct m_op *op,
 		return result(ioctl(fd, FAULTMAP_STATS_RESET));
 	case M_INFO:
 		return result(ioctl(fd, FAULTMAP_INFO, &answer->info));
+	case M_REBIND:
+		return m_rebind_device();
 	case M_EXIT:
 		if (op->flags & M_KILL)
 			kill(getpid(), SIGKILL);

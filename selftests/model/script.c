@@ -17,8 +17,8 @@ static const char *const kinds[M_KINDS] = {
 	[M_MEM_WRITE] = "mem_write", [M_VM_READV] = "vm_readv",
 	[M_VM_WRITEV] = "vm_writev", [M_FORK] = "fork", [M_EXIT] = "exit",
 	[M_RESIZE] = "resize", [M_REVOKE] = "revoke", [M_STATS] = "stats",
-	[M_RESET] = "reset", [M_INFO] = "info", [M_TOGETHER] = "together",
-	[M_BARRIER] = "barrier",
+	[M_RESET] = "reset", [M_INFO] = "info", [M_REBIND] = "rebind",
+	[M_TOGETHER] = "together", [M_BARRIER] = "barrier",
 };
 
 static const struct {

@@ -31,6 +31,7 @@ struct m_world *m_world_create(const struct m_config *config, const struct m_hos
 
 	w->config = *config;
 	w->has_disk = host->disk >= 0;
+	w->can_rebind = host->can_rebind;
 	w->disk = calloc(M_DISK, M_PAGE);
 	if (uname(&uts) || sscanf(uts.release, "%d.%d", &w->major, &w->minor) != 2)
 		abort();
@@ -63,6 +64,27 @@ void m_world_free(struct m_world *w)
 	}
 	free(w->disk);
 	free(w);
+}
+
+/* The device goes, for all who had it, and comes back with what was in it. */
+void m_rebind(struct m_world *w)
+{
+	struct m_view **nodes = w->node[FAULTMAP_MEMORY_PHYS];
+	struct m_buffer *old = nodes[FAULTMAP_STRATEGY_EAGER]->buffer, *new;
+	struct m_view *gone[M_STRATEGIES];
+	uint32_t i;
+
+	m_zap(w, old, 0);
+	old->generation++;
+	old->gone = true;
+	memcpy(gone, nodes, sizeof(gone));
+	add_nodes(w, FAULTMAP_MEMORY_PHYS, old->max, 0);
+	new = nodes[FAULTMAP_STRATEGY_EAGER]->buffer;
+	new->allocated = false;
+	memcpy(new->bytes, old->bytes, old->max * M_PAGE);
+	for (i = 0; i < M_STRATEGIES; i++)
+		if (gone[i])
+			m_view_put(w, gone[i]);
 }
 
 /* Foretells an operation, and does it to the model; false: it is not to be done. */
