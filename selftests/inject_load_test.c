@@ -38,10 +38,15 @@ static int load_image(void *image, const char *params)
 	return fm_errno(syscall(SYS_init_module, image, image_size, params));
 }
 
-/* A range that cannot be claimed for want of memory looks like one that is taken. */
+/*
+ * A range that cannot be claimed for want of memory looks like one that is taken; and
+ * the driver core calls it EINVAL if there is none for a platform device's name, or
+ * for the folder where a module has links to its drivers.
+ */
 static bool is_expected(int ret, const char *params)
 {
-	return ret == -ENOMEM || (ret == -EBUSY && strstr(params, "phys="));
+	return ret == -ENOMEM || ret == -EINVAL ||
+	       (ret == -EBUSY && strstr(params, "phys="));
 }
 
 /* Makes the @nth allocation fail. */
