@@ -45,6 +45,19 @@ static inline bool inject_within(unsigned long start, unsigned long end)
 	return true;
 }
 
+/* How many of the latest frames of the stack are looked at for it; 32 at most. */
+static inline bool look_back(unsigned int frames)
+{
+	char text[8];
+	size_t i;
+
+	snprintf(text, sizeof(text), "%u", frames);
+	for (i = 0; i < sizeof(injectors) / sizeof(*injectors); i++)
+		if (put_attribute(injectors[i], "stacktrace-depth", text))
+			return false;
+	return true;
+}
+
 /* Where the module's code is; false if it is not loaded. */
 static inline bool find_module(unsigned long *start, unsigned long *end)
 {
@@ -116,7 +129,8 @@ static inline void tell_log(const char *what)
 static inline bool start_injecting(unsigned long start, unsigned long end)
 {
 	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	if (fail_nth < 0 || !set_up_injectors() || !inject_within(start, end))
+	if (fail_nth < 0 || !set_up_injectors() || !look_back(32) ||
+	    !inject_within(start, end))
 		return false;
 	tell_log("faults are injected");
 	return true;

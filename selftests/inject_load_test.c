@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Every allocation of loading the module fails, one after the other: it is not
- * loaded then, or does without, leaves nothing behind, and can be loaded. All of
- * them with FAULTMAP_INJECT_ALL, which takes minutes; else those at the beginning,
- * or, with a device's range, at the end, and fewer and fewer of the others.
+ * loaded then, or does without, leaves nothing behind, and can be loaded. Of those
+ * that are not the driver's own, but deep in what it calls, all with
+ * FAULTMAP_INJECT_ALL, which takes half an hour; else those at the beginning, or,
+ * with a device's range, at the end, and fewer and fewer of the others.
  * FAULTMAP_KO names the module's file.
  */
 #include <sys/stat.h>
@@ -89,17 +90,12 @@ static unsigned int count_places(struct __test_metadata *_metadata, void *image,
 	return left > 0 ? MANY - left : 0;
 }
 
-static void fail_each(struct __test_metadata *_metadata, const char *params,
-		      bool from_end)
+/* All of them, or fewer and fewer. */
+static void fail_places(struct __test_metadata *_metadata, void *image,
+			const char *params, bool from_end, bool all)
 {
 	unsigned int places, i, tries = 0, failed = 0;
-	bool all = getenv("FAULTMAP_INJECT_ALL");
-	void *image = read_image();
 
-	ASSERT_NE(NULL, image);
-	if (!start_injecting(MODULES_START, MODULES_END))
-		SKIP(return, "no fault injection: use KERNEL=sanitizer");
-	ASSERT_EQ(0, unload());
 	places = count_places(_metadata, image, params);
 	EXPECT_LT(0, places);
 	for (i = 1; i <= places; i += all ? 1 : 1 + i / 16) {
@@ -113,6 +109,25 @@ static void fail_each(struct __test_metadata *_metadata, const char *params,
 	EXPECT_LT(0, failed);
 	printf("# inject: load %s: %u faults of %u, %u failures\n", params, tries,
 	       places, failed);
+}
+
+#define OWN_FRAMES	8	/* from the driver's call to where it fails */
+#define ALL_FRAMES	32
+
+static void fail_each(struct __test_metadata *_metadata, const char *params,
+		      bool from_end)
+{
+	void *image = read_image();
+
+	ASSERT_NE(NULL, image);
+	if (!start_injecting(MODULES_START, MODULES_END))
+		SKIP(return, "no fault injection: use KERNEL=sanitizer");
+	ASSERT_EQ(0, unload());
+	EXPECT_TRUE(look_back(OWN_FRAMES));
+	fail_places(_metadata, image, params, from_end, true);
+	EXPECT_TRUE(look_back(ALL_FRAMES));
+	fail_places(_metadata, image, params, from_end,
+		    getenv("FAULTMAP_INJECT_ALL"));
 	stop_injecting();
 	EXPECT_EQ(0, load(""));
 	free(image);

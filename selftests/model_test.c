@@ -124,8 +124,7 @@ static const char *share(const char *variable, unsigned long all, char *text, si
 	return text;
 }
 
-/* More than the share of SECONDS, for what was found to be shrunk. */
-TEST_F_TIMEOUT(model, operations, 90)
+TEST_F(model, operations)
 {
 	char ops[24], seconds[24];
 	int status = -1;
