@@ -328,8 +328,7 @@ void faultmap_limit_give(unsigned long npages);
 extern const struct file_operations faultmap_fops;
 
 struct faultmap_view *faultmap_view_create(struct faultmap_buffer *buf,
-					   const struct faultmap_strategy *strategy,
-					   const char *name);
+					   const struct faultmap_strategy *strategy);
 void faultmap_view_put(struct faultmap_view *view);
 struct faultmap_file *faultmap_file_create(struct faultmap_view *view);
 void faultmap_file_free(struct faultmap_file *file);

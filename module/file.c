@@ -22,13 +22,11 @@ static void faultmap_view_free(struct faultmap_view *view)
  * faultmap_view_create() - show a buffer under a strategy
  * @buf: the buffer, of which the view takes a reference
  * @strategy: how it is mapped
- * @name: the node's name, or NULL for a private buffer
  *
  * Return: the view with one reference, for faultmap_view_put(), or an ERR_PTR.
  */
 struct faultmap_view *faultmap_view_create(struct faultmap_buffer *buf,
-					   const struct faultmap_strategy *strategy,
-					   const char *name)
+					   const struct faultmap_strategy *strategy)
 {
 	static atomic_t last_id;
 	struct faultmap_view *view;
@@ -49,9 +47,7 @@ struct faultmap_view *faultmap_view_create(struct faultmap_buffer *buf,
 	view->buffer = buf;
 	view->strategy = strategy;
 	view->window = 1;
-	view->private = !name;
 	view->id = atomic_inc_return(&last_id);
-	faultmap_debugfs_add(view, name);
 	return view;
 }
 

@@ -75,10 +75,10 @@ faultmap_create_view(const struct faultmap_create *create)
 				     create->bytes >> PAGE_SHIFT, create->order);
 	if (IS_ERR(buf))
 		return ERR_CAST(buf);
-	view = faultmap_view_create(buf, faultmap_strategies[create->strategy],
-				    NULL);
+	view = faultmap_view_create(buf, faultmap_strategies[create->strategy]);
 	faultmap_buffer_put(buf);
 	if (!IS_ERR(view)) {
+		view->private = true;
 		if (create->strategy == FAULTMAP_STRATEGY_LAZY_PFN)
 			view->window = create->window;
 		view->batched = create->flags & FAULTMAP_CREATE_BATCHED;
@@ -86,35 +86,23 @@ faultmap_create_view(const struct faultmap_create *create)
 	return view;
 }
 
-static struct file *faultmap_create_filp(const struct faultmap_create *create)
+static struct faultmap_file *
+faultmap_create_file(const struct faultmap_create *create)
 {
 	struct faultmap_view *view = faultmap_create_view(create);
 	struct faultmap_file *file;
-	struct file *filp;
 
 	if (IS_ERR(view))
 		return ERR_CAST(view);
 	file = faultmap_file_create(view);
 	faultmap_view_put(view);
-	if (!file)
-		return ERR_PTR(-ENOMEM);
-	filp = anon_inode_create_getfile("[faultmap]", &faultmap_fops, NULL,
-					 O_RDWR | O_CLOEXEC, NULL);
-	if (IS_ERR(filp)) {
-		faultmap_file_free(file);
-		return filp;
-	}
-	/* Before 7.x a write fault asks the inode only, not the file. */
-	if (FM_OWN_ANON_INODES)
-		file_inode(filp)->i_flags |= S_NOCMTIME;
-	faultmap_file_attach(filp, file);
-	return filp;
+	return file ?: ERR_PTR(-ENOMEM);
 }
 
 /*
- * A file, its dentry and that in debugfs come from the kernel, and where the
- * caller's cgroup is full they wake its OOM killer. See first that there is room
- * for them: that fails like anything else.
+ * A file, its descriptor, its dentry and that in debugfs come from the kernel, and
+ * where the caller's cgroup is full they wake its OOM killer. See first that there
+ * is room for them: that fails like anything else.
  */
 static int faultmap_find_room(void)
 {
@@ -124,24 +112,46 @@ static int faultmap_find_room(void)
 	return room ? 0 : -ENOMEM;
 }
 
-static long faultmap_ioctl_create(struct file *control, void *arg)
+static int faultmap_open_private(struct faultmap_file *file)
 {
-	const struct faultmap_create *create = arg;
 	struct file *filp;
-	int fd, ret;
+	int fd = faultmap_find_room() ?: get_unused_fd_flags(O_CLOEXEC);
 
-	ret = faultmap_check_create(create) ?: faultmap_find_room();
-	if (ret)
-		return ret;
-	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	filp = faultmap_create_filp(create);
+	filp = anon_inode_create_getfile("[faultmap]", &faultmap_fops, NULL,
+					 O_RDWR | O_CLOEXEC, NULL);
 	if (IS_ERR(filp)) {
 		put_unused_fd(fd);
 		return PTR_ERR(filp);
 	}
+	/* Before 7.x a write fault asks the inode only, not the file. */
+	if (FM_OWN_ANON_INODES)
+		file_inode(filp)->i_flags |= S_NOCMTIME;
+	faultmap_debugfs_add(file->view, NULL);
+	faultmap_file_attach(filp, file);
 	fd_install(fd, filp);
+	return fd;
+}
+
+static long faultmap_ioctl_create(struct file *control, void *arg)
+{
+	const struct faultmap_create *create = arg;
+	struct faultmap_file *file;
+	int fd;
+
+	fd = faultmap_check_create(create);
+	if (fd)
+		return fd;
+	file = faultmap_create_file(create);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	/* What room there was is this CPU's now, and may be out of others' reach. */
+	migrate_disable();
+	fd = faultmap_open_private(file);
+	migrate_enable();
+	if (fd < 0)
+		faultmap_file_free(file);
 	return fd;
 }
 

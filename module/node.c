@@ -29,11 +29,12 @@ static int faultmap_node_add(struct list_head *nodes, struct faultmap_buffer *bu
 	if (!node)
 		return -ENOMEM;
 	snprintf(node->name, sizeof(node->name), "%s-%s", prefix, strategy->name);
-	node->view = faultmap_view_create(buf, strategy, node->name);
+	node->view = faultmap_view_create(buf, strategy);
 	if (IS_ERR(node->view)) {
 		ret = PTR_ERR(node->view);
 		goto free_node;
 	}
+	faultmap_debugfs_add(node->view, node->name);
 	if (strategy->id == FAULTMAP_STRATEGY_LAZY_PFN)
 		node->view->window = faultmap_window;
 	ret = faultmap_node_register(node);

@@ -33,17 +33,23 @@ static inline bool fm_enter_group(void)
 
 /*
  * Makes the group's limit what it has in use, most of which cannot be taken back:
- * only what the kernel has charged in advance is left.
+ * only what the kernel has charged in advance is left. The process has what it uses
+ * before, and keeps it, as another charge is reason enough to kill it.
  */
 static inline bool fm_fill_group(void)
 {
-	size_t bytes = 4 << 20;
-	char limit[32], *map;
+	int limit = open(FM_GROUP "/memory.max", O_WRONLY);
+	int charged = open(FM_GROUP "/memory.current", O_RDONLY);
+	char text[32] = "";
+	ssize_t len;
 
-	map = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	snprintf(limit, sizeof(limit), "%lld", fm_charged());
-	return map != MAP_FAILED && !fm_put(FM_GROUP "/memory.max", limit);
+	if (limit < 0 || charged < 0 ||
+	    mmap(NULL, 4 << 20, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ||
+	    mlockall(MCL_CURRENT | MCL_FUTURE) || pread(charged, text, 1, 0) != 1)
+		return false;
+	len = pread(charged, text, sizeof(text), 0);
+	return len > 0 && write(limit, text, len) == len;
 }
 
 /* How many processes of the group were killed for want of memory. */

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Whose memory it is: a buffer's is charged to the cgroup that first uses it. */
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "buffer_fixture.h"
 #include "memcg.h"
+#include "race.h"
 
 #define BYTES	(8 << 20)
 #define SLACK	(1 << 20)	/* charges are made in batches for each CPU */
@@ -159,6 +163,104 @@ TEST_F(buffer, full_group_creates_nothing)
 TEST_F(buffer, full_group_gets_no_memory)
 {
 	expect_refused(_metadata, use_until_refused, variant);
+}
+
+static bool run_on(pid_t pid, int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	return !sched_setaffinity(pid, sizeof(cpus), &cpus);
+}
+
+static bool run_before_others(int priority)
+{
+	struct sched_param param = { .sched_priority = priority };
+
+	return !sched_setscheduler(0, SCHED_FIFO, &param);
+}
+
+/* The process that creates, while it does, and how often it was moved. */
+struct moved {
+	atomic_int pid;
+	atomic_ulong times;
+};
+
+static struct moved *moved;
+
+/* Nothing else runs on the first CPU: not what gives back the room left there. */
+static void keep_busy(void)
+{
+	while (run_on(0, 0) && run_before_others(1))
+		;
+}
+
+static void move_about(void)
+{
+	int cpu = 0;
+
+	while (run_on(0, 1) && run_before_others(3)) {
+		pid_t pid = atomic_load(&moved->pid);
+
+		usleep(rand() % 200);
+		cpu ^= 1;
+		if (pid && run_on(pid, cpu))
+			atomic_fetch_add(&moved->times, 1);
+	}
+}
+
+/* Runs until its parent ends. */
+static bool in_background(void (*work)(void))
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid > 0;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	work();
+	_exit(1);
+}
+
+static int create_while_moved(const FIXTURE_VARIANT(buffer) *variant)
+{
+	int ret;
+
+	if (!run_before_others(2))
+		return -1;
+	atomic_store(&moved->pid, getpid());
+	ret = create_until_refused(variant);
+	atomic_store(&moved->pid, 0);
+	return ret;
+}
+
+/* What CREATE found room for, it gets, wherever the scheduler puts it meanwhile. */
+TEST(full_group_on_two_cpus)
+{
+	const FIXTURE_VARIANT(buffer) variant = {
+		.memory = FAULTMAP_MEMORY_PAGES,
+		.strategy = FAULTMAP_STRATEGY_LAZY,
+	};
+	struct race_clock clock = race_start();
+	long kills;
+
+	if (!has_groups())
+		SKIP(return, "no memory controller of cgroup v2");
+	if (!run_on(0, 1) || !run_on(0, 1))
+		SKIP(return, "one CPU");
+	moved = mmap(NULL, sizeof(*moved), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, moved);
+	ASSERT_TRUE(in_background(keep_busy));
+	ASSERT_TRUE(in_background(move_about));
+	for (; race_goes_on(&clock); clock.rounds++) {
+		EXPECT_EQ(ENOMEM, in_full_group(create_while_moved, &variant,
+						&kills));
+		EXPECT_EQ(0, kills);
+		atomic_store(&moved->pid, 0);
+	}
+	EXPECT_LT(clock.rounds, moved->times);
+	printf("# %u rounds, %lu moves\n", clock.rounds, moved->times);
 }
 
 TEST_HARNESS_MAIN
