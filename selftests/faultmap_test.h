@@ -25,6 +25,7 @@
 
 #include "faultmap_uapi.h"
 #include "kselftest_harness.h"
+#include "put.h"
 
 /* Seconds for a test: a kernel that checks every access takes many times the usual 30. */
 #undef TEST_TIMEOUT_DEFAULT
@@ -35,12 +36,6 @@
 static inline size_t fm_page_size(void)
 {
 	return sysconf(_SC_PAGESIZE);
-}
-
-/* An error as the negative errno that it is in the kernel. */
-static inline long fm_errno(long ret)
-{
-	return ret == -1 ? -errno : ret;
 }
 
 /* One page for a fault, or what FAULTMAP_WINDOW says: the tests hold for any. */
@@ -210,18 +205,6 @@ static inline uint64_t fm_faults(int fd)
 	struct faultmap_stats stats = fm_stats(fd);
 
 	return stats.read_faults + stats.write_faults;
-}
-
-/* Writes a file of the kernel; 0 or -errno. */
-static inline int fm_put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = fm_errno(write(fd, text, strlen(text)));
-	close(fd);
-	return ret < 0 ? ret : 0;
 }
 
 /* A range of free addresses: PROT_NONE, to be mapped over or unmapped. */

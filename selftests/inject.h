@@ -30,32 +30,34 @@ static inline int put_attribute(const char *injector, const char *attribute,
 	return fm_put(path, value);
 }
 
+static inline bool put_everywhere(const char *attribute, const char *value)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(injectors) / sizeof(*injectors); i++)
+		if (put_attribute(injectors[i], attribute, value))
+			return false;
+	return true;
+}
+
 /* Only where an address from @start to @end is on the stack. */
 static inline bool inject_within(unsigned long start, unsigned long end)
 {
 	char text[2][24];
-	size_t i;
 
 	snprintf(text[0], sizeof(text[0]), "0x%lx", start);
 	snprintf(text[1], sizeof(text[1]), "0x%lx", end);
-	for (i = 0; i < sizeof(injectors) / sizeof(*injectors); i++)
-		if (put_attribute(injectors[i], "require-start", text[0]) ||
-		    put_attribute(injectors[i], "require-end", text[1]))
-			return false;
-	return true;
+	return put_everywhere("require-start", text[0]) &&
+	       put_everywhere("require-end", text[1]);
 }
 
 /* How many of the latest frames of the stack are looked at for it; 32 at most. */
 static inline bool look_back(unsigned int frames)
 {
 	char text[8];
-	size_t i;
 
 	snprintf(text, sizeof(text), "%u", frames);
-	for (i = 0; i < sizeof(injectors) / sizeof(*injectors); i++)
-		if (put_attribute(injectors[i], "stacktrace-depth", text))
-			return false;
-	return true;
+	return put_everywhere("stacktrace-depth", text);
 }
 
 /* Where the module's code is; false if it is not loaded. */
@@ -78,14 +80,9 @@ static inline bool find_module(unsigned long *start, unsigned long *end)
 /* What sleeps may fail, too, and in silence. */
 static inline bool set_up_injectors(void)
 {
-	const char *verbose = getenv("FAULTMAP_INJECT_VERBOSE") ?: "0";
-	size_t i;
-
-	for (i = 0; i < sizeof(injectors) / sizeof(*injectors); i++)
-		if (put_attribute(injectors[i], "probability", "0") ||
-		    put_attribute(injectors[i], "verbose", verbose))
-			return false;
-	return !put_attribute("failslab", "ignore-gfp-wait", "N") &&
+	return put_everywhere("probability", "0") &&
+	       put_everywhere("verbose", getenv("FAULTMAP_INJECT_VERBOSE") ?: "0") &&
+	       !put_attribute("failslab", "ignore-gfp-wait", "N") &&
 	       !put_attribute("fail_page_alloc", "ignore-gfp-wait", "N") &&
 	       !put_attribute("fail_page_alloc", "ignore-gfp-highmem", "N") &&
 	       !put_attribute("fail_page_alloc", "min-order", "0");

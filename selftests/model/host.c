@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../put.h"
 #include "model.h"
 
 #define MAX_DEVICE	(64UL << 20)	/* bytes */
@@ -143,17 +144,10 @@ static uint64_t look_at_device(void)
 
 static int write_to_driver(const char *file)
 {
-	const char *name = device + strlen("pci-");
 	char path[64];
-	int fd, ret;
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/faultmap/%s", file);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, name, strlen(name)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
+	return fm_put(path, device + strlen("pci-"));
 }
 
 int m_rebind_device(void)
