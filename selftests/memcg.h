@@ -32,11 +32,12 @@ static inline bool fm_enter_group(void)
 }
 
 /*
- * Makes the group's limit what it has in use, most of which cannot be taken back:
- * only what the kernel has charged in advance is left. The process has what it uses
- * before, and keeps it, as another charge is reason enough to kill it.
+ * Makes the group's limit what it has in use and @pages more, most of which cannot be
+ * taken back: only those are left, and what the kernel has charged in advance. The
+ * process has what it uses before, and keeps it, as another charge is reason enough to
+ * kill it.
  */
-static inline bool fm_fill_group(void)
+static inline bool fm_fill_group(unsigned int pages)
 {
 	int limit = open(FM_GROUP "/memory.max", O_WRONLY);
 	int charged = open(FM_GROUP "/memory.current", O_RDONLY);
@@ -46,10 +47,14 @@ static inline bool fm_fill_group(void)
 	if (limit < 0 || charged < 0 ||
 	    mmap(NULL, 4 << 20, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ||
-	    mlockall(MCL_CURRENT | MCL_FUTURE) || pread(charged, text, 1, 0) != 1)
+	    mlockall(MCL_CURRENT | MCL_FUTURE))
 		return false;
-	len = pread(charged, text, sizeof(text), 0);
-	return len > 0 && write(limit, text, len) == len;
+	/* The first time, the kernel allocates what it prints in. */
+	if (pread(charged, text, 1, 0) != 1 ||
+	    pread(charged, text, sizeof(text) - 1, 0) <= 0)
+		return false;
+	len = snprintf(text, sizeof(text), "%lld", atoll(text) + pages * fm_page_size());
+	return write(limit, text, len) == len;
 }
 
 /* How many processes of the group were killed for want of memory. */
