@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -205,6 +206,16 @@ static inline uint64_t fm_faults(int fd)
 	struct faultmap_stats stats = fm_stats(fd);
 
 	return stats.read_faults + stats.write_faults;
+}
+
+/* Has @pid, or its caller if that is 0, run on @cpu and no other. */
+static inline bool fm_run_on(pid_t pid, int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	return !sched_setaffinity(pid, sizeof(cpus), &cpus);
 }
 
 /* A range of free addresses: PROT_NONE, to be mapped over or unmapped. */

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Whose memory it is: a buffer's is charged to the cgroup that first uses it. */
-#include <sched.h>
 #include <stdatomic.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -109,15 +108,6 @@ static int create_until_refused(const FIXTURE_VARIANT(buffer) *variant)
 	return control < 0 ? -1 : create_many(control, variant);
 }
 
-static bool run_on(pid_t pid, int cpu)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(cpu, &cpus);
-	return !sched_setaffinity(pid, sizeof(cpus), &cpus);
-}
-
 #define FOR_VMA		4	/* pages left for the kernel's part of mmap() */
 
 /*
@@ -131,7 +121,7 @@ static int use_until_refused(const FIXTURE_VARIANT(buffer) *variant)
 	int empty = fm_create(variant->memory, variant->strategy, BYTES / page);
 	char byte;
 
-	if (pread(full, &byte, 1, 0) != 1 || !run_on(0, sched_getcpu()) ||
+	if (pread(full, &byte, 1, 0) != 1 || !fm_run_on(0, sched_getcpu()) ||
 	    !fm_enter_group() || !fm_fill_group(FOR_VMA))
 		return -1;
 	if (fm_resize(full, BYTES / page) != -1 || errno != ENOMEM)
@@ -212,7 +202,7 @@ static struct moved *moved;
 /* Nothing else runs on the first CPU then: not what gives back the room left there. */
 static void keep_busy(void)
 {
-	while (run_on(0, 0) && run_before_others(1))
+	while (fm_run_on(0, 0) && run_before_others(1))
 		if (!atomic_load(&moved->pid))
 			usleep(100);
 }
@@ -221,12 +211,12 @@ static void move_about(void)
 {
 	int cpu = 0;
 
-	while (run_on(0, 1) && run_before_others(3)) {
+	while (fm_run_on(0, 1) && run_before_others(3)) {
 		pid_t pid = atomic_load(&moved->pid);
 
 		usleep(rand() % 200);
 		cpu ^= 1;
-		if (pid && run_on(pid, cpu))
+		if (pid && fm_run_on(pid, cpu))
 			atomic_fetch_add(&moved->times, 1);
 	}
 }
@@ -273,7 +263,7 @@ TEST(full_group_on_two_cpus)
 
 	if (!has_groups())
 		SKIP(return, "no memory controller of cgroup v2");
-	if (!run_on(0, 1))
+	if (!fm_run_on(0, 1))
 		SKIP(return, "one CPU");
 	moved = mmap(NULL, sizeof(*moved), PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);

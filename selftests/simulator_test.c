@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* On real mappings, the driver makes the fault windows that the simulator foretells. */
-#include <sched.h>
 
 #include "faultmap_test.h"
 #include "window_sim.h"
@@ -13,16 +12,6 @@ struct driven {
 	char *reserved;
 	char *table;		/* begins a page table */
 };
-
-/* What a CPU has learned stays with it. */
-static bool stay_on_this_cpu(void)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(sched_getcpu(), &cpus);
-	return !sched_setaffinity(0, sizeof(cpus), &cpus);
-}
 
 static bool new_driven(struct driven *driven)
 {
@@ -124,7 +113,8 @@ TEST(driver_does_as_simulated)
 	if (!fm_batches(control))
 		SKIP(return, "this kernel has no apply_to_page_range() for modules");
 	close(control);
-	ASSERT_TRUE(stay_on_this_cpu());
+	/* What a CPU has learned stays with it. */
+	ASSERT_TRUE(fm_run_on(0, sched_getcpu()));
 	for (i = 0; i < fm_nr_patterns; i++) {
 		for (j = 0; j < sizeof(shares) / sizeof(*shares); j++) {
 			if (!fm_draw(&walk, &fm_patterns[i], shares[j], 0, false))
