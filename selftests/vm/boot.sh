@@ -91,7 +91,7 @@ machine()
 		machine+=(-accel kvm)
 	else
 		accel=tcg
-		machine+=(-accel tcg,thread=multi)
+		machine+=(-accel tcg,thread=multi -plugin "$run/stale_int3.so")
 	fi
 	# shellcheck disable=SC2206
 	machine+=($QEMUFLAGS)
