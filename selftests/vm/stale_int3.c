@@ -24,13 +24,14 @@ static uint8_t read_now(const void *byte)
 
 /*
  * What is of one byte, and begins like this now, was an int3 when it was translated:
- * none of these is an instruction alone.  They begin the jumps, the calls and the
- * no-ops that the kernel patches in; its one other, a return that takes the place of
- * a static call, would need a look at every return of the guest.
+ * none of the others is an instruction alone.  They begin the jumps, the calls and
+ * the no-ops that the kernel patches in; its one other, a return that takes the place
+ * of a static call, would need a look at every return of the guest.
  */
-static bool begins_longer(uint8_t byte)
+static bool was_int3(uint8_t byte)
 {
 	switch (byte) {
+	case INT3:
 	case 0x0f: /* nopl, jcc */
 	case 0x2e: /* a prefix: xor of a static call */
 	case 0x66: /* a prefix: xchg %ax,%ax */
@@ -62,9 +63,7 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		void *byte = qemu_plugin_insn_haddr(insn);
 
-		if (!byte || qemu_plugin_insn_size(insn) != 1)
-			continue;
-		if (read_now(byte) == INT3 || begins_longer(read_now(byte)))
+		if (byte && qemu_plugin_insn_size(insn) == 1 && was_int3(read_now(byte)))
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, before_int3,
 							       QEMU_PLUGIN_CB_NO_REGS, byte);
 	}
