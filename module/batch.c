@@ -3,9 +3,42 @@
  * Many page frames in one pass over a page table, under one lock: what makes a
  * lazy mapping of frames cheap where much of it is touched.
  */
+#include <linux/hash.h>
 #include <linux/pgtable.h>
 
 #include "faultmap.h"
+
+#define FM_PMD_LOCK_BITS	6
+
+/*
+ * Of two CPUs that find a PMD empty, one may want a page table there, and the other
+ * all of its range at once. Who finds no table takes one of these locks, by the PMD.
+ * A table that is there stays, for as long as the fault has its VMA locked: only who
+ * unmaps or moves that, and has locked it for writing, takes a table away.
+ */
+static struct mutex faultmap_pmd_locks[1 << FM_PMD_LOCK_BITS];
+
+/**
+ * faultmap_pmd_lock() - the lock under which a PMD that is none becomes something
+ * @pmd: the PMD
+ *
+ * It is taken in a read section of the buffer, under the mmap_lock or VMA lock.
+ */
+struct mutex *faultmap_pmd_lock(const pmd_t *pmd)
+{
+	return &faultmap_pmd_locks[hash_ptr(pmd, FM_PMD_LOCK_BITS)];
+}
+
+/**
+ * faultmap_batch_init() - make the locks of the PMDs
+ */
+void faultmap_batch_init(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(faultmap_pmd_locks); i++)
+		mutex_init(&faultmap_pmd_locks[i]);
+}
 
 /* A fill goes on within one page table, which apply_to_page_range() has locked. */
 struct faultmap_fill {
@@ -60,11 +93,15 @@ static unsigned long faultmap_fill_scattered(struct faultmap_fill *fill, pte_t *
 	return count;
 }
 
+/*
+ * The protection is the VMA's, which is locked: no other entry is looked at, since
+ * REVOKE may take it away.
+ */
 static void faultmap_fill_span(struct faultmap_fill *fill, pte_t *pte,
-			       unsigned long addr, unsigned long count,
-			       pgprot_t prot)
+			       unsigned long addr, unsigned long count)
 {
 	struct vm_area_struct *vma = fill->vma;
+	pgprot_t prot = vma->vm_page_prot;
 	pgoff_t pgoff = vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
 	unsigned long run, pfn;
 
@@ -117,17 +154,6 @@ static struct faultmap_span faultmap_choose_span(struct faultmap_fill *fill,
 	return fill->span;
 }
 
-/*
- * A device's frame is in place already, and with it what x86's PAT has made of the
- * protection. Our own memory is cached, as its VMA says.
- */
-static pgprot_t faultmap_fill_prot(const struct faultmap_fill *fill, pte_t *pte)
-{
-	if (fill->file->view->buffer->memory->is_device)
-		return pte_pgprot(pte_mkold(pte_mkclean(ptep_get(pte))));
-	return fill->vma->vm_page_prot;
-}
-
 static int faultmap_fill_around(pte_t *pte, unsigned long addr, void *data)
 {
 	struct faultmap_fill *fill = data;
@@ -135,24 +161,26 @@ static int faultmap_fill_around(pte_t *pte, unsigned long addr, void *data)
 	struct faultmap_span span = faultmap_choose_span(fill, table);
 
 	faultmap_fill_span(fill, table + span.first % PTRS_PER_PTE,
-			   span.first << PAGE_SHIFT, span.count,
-			   faultmap_fill_prot(fill, pte));
+			   span.first << PAGE_SHIFT, span.count);
 	return 0;
 }
+
+/* Where page tables are larger, a window stays in an aligned part of one. */
+#define FM_SPAN_SIZE	min(PMD_SIZE, FM_TABLE_PAGES << PAGE_SHIFT)
 
 /* What may be mapped along with a touch: its page table, the VMA, the buffer. */
 static struct faultmap_touch faultmap_describe_touch(struct faultmap_file *file,
 						     struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
-	unsigned long start = vmf->address & PMD_MASK;
+	unsigned long start = vmf->address & ~(FM_SPAN_SIZE - 1);
 	unsigned long page = vmf->address >> PAGE_SHIFT;
-	unsigned long npages = READ_ONCE(file->view->buffer->npages);
+	unsigned long npages = READ_ONCE(file->buffer->npages);
 	struct faultmap_touch touch = {
 		.mapping = (unsigned long)vma->vm_private_data,
 		.page = page,
 		.lo = max(vma->vm_start, start) >> PAGE_SHIFT,
-		.hi = min(vma->vm_end - 1, start + PMD_SIZE - 1) >> PAGE_SHIFT,
+		.hi = min(vma->vm_end - 1, start + FM_SPAN_SIZE - 1) >> PAGE_SHIFT,
 	};
 
 	if (npages > vmf->pgoff)
@@ -193,7 +221,7 @@ static int faultmap_fill_eagerly(pte_t *pte, unsigned long addr, void *data)
 {
 	struct faultmap_fill *fill = data;
 
-	faultmap_fill_span(fill, pte, addr, fill->count, fill->vma->vm_page_prot);
+	faultmap_fill_span(fill, pte, addr, fill->count);
 	return 0;
 }
 
@@ -202,7 +230,7 @@ static int faultmap_fill_eagerly(pte_t *pte, unsigned long addr, void *data)
  * @file: the file mapped
  * @vma: the VMA, set to VM_PFNMAP and inside the buffer; not a device's memory
  *
- * Context: the mmap_lock is held for writing, and faultmap_srcu.
+ * Context: the mmap_lock is held for writing, in a read section of the buffer.
  * Return: 0, -ENXIO if the buffer has become too short, -ENOMEM.
  */
 int faultmap_insert_all_frames(struct faultmap_file *file,
@@ -273,21 +301,41 @@ int faultmap_make_first_table(struct vm_area_struct *vma)
 
 #endif /* FM_HAVE_BATCH */
 
-/* Another CPU's fault has mapped all of it meanwhile. */
-static bool faultmap_is_huge(struct vm_fault *vmf)
+static vm_fault_t faultmap_insert_one(struct faultmap_fill *fill,
+				      struct vm_fault *vmf, unsigned long pfn)
 {
-	return pmd_leaf(READ_ONCE(*vmf->pmd));
+	vm_fault_t ret = vmf_insert_pfn(vmf->vma, vmf->address, pfn);
+
+	if (ret == VM_FAULT_NOPAGE)
+		fill->installed = 1;
+	return ret;
 }
 
-/*
- * Of two CPUs that find no page table, one may map all of its range at once, which
- * apply_to_page_range() must not meet; but a frame that lies otherwise in its PMD
- * than its page does can have no part in that.
- */
-static bool faultmap_may_be_huge(struct vm_fault *vmf, unsigned long pfn)
+static vm_fault_t faultmap_fill(struct faultmap_fill *fill, struct vm_fault *vmf,
+				unsigned long pfn)
 {
-	return FM_HAVE_HUGE_FAULT &&
-	       !((pfn ^ vmf->address >> PAGE_SHIFT) & (PTRS_PER_PMD - 1));
+	if (faultmap_fills_one(fill, vmf))
+		return faultmap_insert_one(fill, vmf, pfn);
+	return faultmap_fill_lazily(fill, vmf);
+}
+
+/* The same where there was no page table, under the lock of who decides that. */
+static vm_fault_t faultmap_fill_anew(struct faultmap_fill *fill,
+				     struct vm_fault *vmf, unsigned long pfn)
+{
+	struct mutex *lock = faultmap_pmd_lock(vmf->pmd);
+	vm_fault_t ret = VM_FAULT_NOPAGE;
+	pmd_t pmd;
+
+	mutex_lock(lock);
+	pmd = pmdp_get_lockless(vmf->pmd);
+	/* Or another CPU's fault has mapped all of it meanwhile. */
+	if (!pmd_leaf(pmd)) {
+		fill->empty = pmd_none(pmd);
+		ret = faultmap_fill(fill, vmf, pfn);
+	}
+	mutex_unlock(lock);
+	return ret;
 }
 
 /**
@@ -296,11 +344,8 @@ static bool faultmap_may_be_huge(struct vm_fault *vmf, unsigned long pfn)
  * @vmf: the fault, on a VM_PFNMAP mapping
  * @installed: becomes the number of frames that were not mapped before
  *
- * vmf_insert_pfn() goes first where there may be a huge mapping instead of a page
- * table, and where it has to find out how a device's memory is cached. A table
- * that is there stays one, for as long as the VMA is locked.
- *
- * Context: the mmap_lock or the VMA lock is held for reading, and faultmap_srcu.
+ * Context: the mmap_lock or the VMA lock is held for reading, in a read section of
+ * the buffer.
  * Return: VM_FAULT_NOPAGE, VM_FAULT_SIGBUS or VM_FAULT_OOM.
  */
 vm_fault_t faultmap_insert_around(struct faultmap_file *file,
@@ -309,26 +354,17 @@ vm_fault_t faultmap_insert_around(struct faultmap_file *file,
 	struct faultmap_fill fill = {
 		.file = file,
 		.vma = vmf->vma,
-		/* Before faultmap_is_huge(), lest it becomes so in between. */
-		.empty = pmd_none(READ_ONCE(*vmf->pmd)),
+		.empty = !faultmap_has_table(vmf->pmd),
 	};
 	unsigned long pfn;
 	vm_fault_t ret;
-	bool one;
 
 	if (!faultmap_resolve(file, vmf->pgoff, 1, &pfn))
 		return VM_FAULT_SIGBUS;
-	if (faultmap_is_huge(vmf))
-		return VM_FAULT_NOPAGE;
-	one = faultmap_fills_one(&fill, vmf);
-	if (one || file->view->buffer->memory->is_device ||
-	    (fill.empty && faultmap_may_be_huge(vmf, pfn))) {
-		ret = vmf_insert_pfn(vmf->vma, vmf->address, pfn);
-		if (ret != VM_FAULT_NOPAGE)
-			return faultmap_is_huge(vmf) ? VM_FAULT_NOPAGE : ret;
-		fill.installed++;
-	}
-	ret = one ? VM_FAULT_NOPAGE : faultmap_fill_lazily(&fill, vmf);
+	if (FM_HAVE_HUGE_FAULT && fill.empty)
+		ret = faultmap_fill_anew(&fill, vmf, pfn);
+	else
+		ret = faultmap_fill(&fill, vmf, pfn);
 	*installed = fill.installed;
 	return ret;
 }

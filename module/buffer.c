@@ -31,75 +31,126 @@ int faultmap_check_bytes(u64 bytes)
 
 static void faultmap_set_size(struct faultmap_buffer *buf, unsigned long npages)
 {
-	/* Pairs with faultmap_resolve_any(): @addr is that long by now. */
+	/* Pairs with faultmap_find(): the table is filled that far by now. */
 	smp_store_release(&buf->npages, npages);
 	i_size_write(buf->inode, (loff_t)npages << PAGE_SHIFT);
 }
 
 /**
  * faultmap_buffer_create() - make a buffer, still without memory
+ * @inode: its inode, of which it takes over the reference, on failure too
  * @memory: the kind of memory
  * @npages: size in pages, not zero
  * @order: largest block order to ask for
  *
  * Return: the buffer with one reference, for faultmap_buffer_put(), or an
- * ERR_PTR.
+ * ERR_PTR; that of @inode, if it is one.
  */
-struct faultmap_buffer *faultmap_buffer_create(const struct faultmap_memory *memory,
+struct faultmap_buffer *faultmap_buffer_create(struct inode *inode,
+					       const struct faultmap_memory *memory,
 					       unsigned long npages,
 					       unsigned int order)
 {
 	struct faultmap_buffer *buf;
-	struct inode *inode;
 
+	if (IS_ERR(inode))
+		return ERR_CAST(inode);
 	buf = kzalloc(sizeof(*buf), FM_GFP);
 	if (!buf)
-		return ERR_PTR(-ENOMEM);
-	inode = faultmap_inode_create();
-	if (IS_ERR(inode)) {
-		kfree(buf);
-		return ERR_CAST(inode);
-	}
+		goto put_inode;
+	if (init_srcu_struct(&buf->srcu))
+		goto free_buf;
 
 	kref_init(&buf->ref);
-	mutex_init(&buf->alloc_lock);
-	spin_lock_init(&buf->unsettled_lock);
+	mutex_init(&buf->open_lock);
+	spin_lock_init(&buf->list_lock);
+	INIT_LIST_HEAD(&buf->files);
 	INIT_LIST_HEAD(&buf->unsettled);
 	buf->inode = inode;
 	buf->memory = memory;
 	buf->order = order;
 	faultmap_set_size(buf, npages);
 	return buf;
+
+free_buf:
+	kfree(buf);
+put_inode:
+	iput(inode);
+	return ERR_PTR(-ENOMEM);
+}
+
+static struct page *faultmap_page(const struct faultmap_buffer *buf,
+				  unsigned long index)
+{
+	return pfn_to_page(faultmap_entry_pfn(buf->memory,
+					      *faultmap_entry(buf->table, index)));
 }
 
 /*
- * Frees, from the end, the blocks that begin at or after page @from. Returns how
- * many pages are left: a block that reaches across @from stays whole.
+ * Pages say which page of which file they are, as those of the page cache do. By
+ * that the kernel tells which futex is meant, and maps a folio as a whole. Where it
+ * would split a folio it counts on the references that the page cache has on one, and
+ * takes any others for its own: without them it would find all other mappings, and
+ * drop references that those of frames never had.
  */
-static unsigned long faultmap_free_blocks(const struct faultmap_memory *memory,
-					  const unsigned long *addr,
-					  unsigned long from, unsigned long to)
+static void faultmap_own_pages(struct faultmap_buffer *buf, unsigned long first,
+			       unsigned long npages)
 {
 	unsigned long i;
 
-	for (i = to; i-- > from; ) {
-		if (!(addr[i] & FM_BLOCK))
+	for (i = first; i < first + npages; i++) {
+		struct page *page = faultmap_page(buf, i);
+		struct folio *folio = page_folio(page);
+
+		if (page != &folio->page)
 			continue;
-		memory->free((void *)(addr[i] & PAGE_MASK));
-		to = i;
-		cond_resched();
+		folio_ref_add(folio, folio_nr_pages(folio));
+		folio->mapping = buf->inode->i_mapping;
+		folio->index = i;
 	}
-	return to;
 }
 
-/* Shrinks what is allocated, as far as blocks allow, to @npages. */
-static void faultmap_free_from(struct faultmap_buffer *buf, unsigned long npages)
+/*
+ * Whoever has pinned a page keeps it, without a file. The lock keeps out those who
+ * have found the file there, and still look at it.
+ */
+static void faultmap_disown_pages(struct faultmap_buffer *buf,
+				  unsigned long from, unsigned long to)
 {
-	unsigned long before = buf->allocated;
+	unsigned long i;
 
-	buf->allocated = faultmap_free_blocks(buf->memory, buf->addr, npages, before);
-	if (!buf->memory->is_device)
-		faultmap_limit_give(before - buf->allocated);
+	for (i = from; i < to; i++) {
+		struct page *page = faultmap_page(buf, i);
+		struct folio *folio = page_folio(page);
+
+		if (page != &folio->page)
+			continue;
+		folio_lock(folio);
+		folio->mapping = NULL;
+		folio_ref_sub(folio, folio_nr_pages(folio));
+		folio_unlock(folio);
+	}
+}
+
+/*
+ * Frees, from the end, the blocks that begin at or after page @from: a block that
+ * reaches across stays whole, and allocated.
+ */
+static void faultmap_free_from(struct faultmap_buffer *buf, unsigned long from)
+{
+	unsigned long i, entry;
+
+	for (i = buf->allocated; i-- > from; ) {
+		entry = *faultmap_entry(buf->table, i);
+		if (!(entry & FM_BLOCK))
+			continue;
+		if (buf->memory->has_pages)
+			faultmap_disown_pages(buf, i, buf->allocated);
+		faultmap_block_free(buf->memory, faultmap_entry_addr(entry),
+				    buf->allocated - i);
+		buf->allocated = i;
+		cond_resched();
+	}
 }
 
 static void faultmap_buffer_release(struct kref *ref)
@@ -108,7 +159,8 @@ static void faultmap_buffer_release(struct kref *ref)
 		container_of(ref, struct faultmap_buffer, ref);
 
 	faultmap_free_from(buf, 0);
-	kvfree(buf->addr);
+	faultmap_table_free(buf);
+	cleanup_srcu_struct(&buf->srcu);
 	iput(buf->inode);
 	kfree(buf);
 }
@@ -128,122 +180,92 @@ void faultmap_buffer_get(struct faultmap_buffer *buf)
  *
  * Every mapping holds its file and so a reference: nothing can be mapped when
  * the last one goes.
+ *
+ * Context: may sleep.
  */
 void faultmap_buffer_put(struct faultmap_buffer *buf)
 {
 	kref_put(&buf->ref, faultmap_buffer_release);
 }
 
-static long faultmap_alloc_blocks(struct faultmap_buffer *buf,
-				  unsigned long *addr, unsigned long from,
-				  unsigned long to)
+/* Allocates the next block, for pages before @to. */
+static int faultmap_alloc_block(struct faultmap_buffer *buf, unsigned long to)
 {
 	const struct faultmap_memory *memory = buf->memory;
-	unsigned long n = from;
-	long got;
-
-	while (n < to) {
-		got = fatal_signal_pending(current) ? -EINTR :
-			memory->alloc(buf, addr + n, n,
-				      min(to - n, memory->max_block));
-		if (got < 0) {
-			faultmap_free_blocks(memory, addr, from, n);
-			return got;
-		}
-		n += got;
-		cond_resched();
-	}
-	return 0;
-}
-
-/* Gives the buffer memory for @npages pages, more than it has; alloc_lock is held. */
-static int faultmap_allocate_unlimited(struct faultmap_buffer *buf,
-				       unsigned long npages)
-{
-	unsigned long *addr, *old = buf->addr;
+	unsigned long first = buf->allocated;
+	struct faultmap_block block = {
+		.npages = min(to - first, memory->max_block),
+	};
 	int ret;
 
-	addr = kvmalloc_array(npages, sizeof(*addr), FM_GFP);
-	if (!addr)
-		return -ENOMEM;
-	if (old)
-		memcpy(addr, old, buf->allocated * sizeof(*addr));
-	ret = faultmap_alloc_blocks(buf, addr, buf->allocated, npages);
-	if (ret) {
-		kvfree(addr);
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	ret = memory->alloc(buf, first, &block);
+	if (ret)
 		return ret;
-	}
-
-	faultmap_find_runs(buf, addr, npages);
-
-	/* Pairs with the address dependency in faultmap_resolve_any(). */
-	smp_store_release(&buf->addr, addr);
-	buf->allocated = npages;
-	if (old) {
-		synchronize_srcu(&faultmap_srcu);
-		kvfree(old);
-	}
+	faultmap_table_add(buf, first, &block);
+	if (memory->has_pages)
+		faultmap_own_pages(buf, first, block.npages);
+	buf->allocated += block.npages;
+	cond_resched();
 	return 0;
 }
 
-/* The same within the limits. */
+/* What waits to be freed may be free by now. */
+static int faultmap_limit_take_again(unsigned long npages)
+{
+	if (!faultmap_limit_take(npages))
+		return 0;
+	faultmap_pinned_reap();
+	return faultmap_limit_take(npages);
+}
+
+/* Gives the buffer memory for @npages pages, more than it has, within the limits. */
 static int faultmap_allocate(struct faultmap_buffer *buf, unsigned long npages)
 {
-	unsigned long more = npages - buf->allocated;
+	unsigned long before = buf->allocated;
 	int ret;
 
-	if (buf->memory->is_device)
-		return faultmap_allocate_unlimited(buf, npages);
-	ret = faultmap_limit_take(more);
+	ret = faultmap_limit_take_again(npages - before);
 	if (ret)
 		return ret;
-	ret = faultmap_allocate_unlimited(buf, npages);
-	if (ret)
-		faultmap_limit_give(more);
-	return ret;
+	ret = faultmap_table_reserve(buf, npages);
+	while (!ret && buf->allocated < npages)
+		ret = faultmap_alloc_block(buf, npages);
+	if (ret) {
+		faultmap_limit_give(npages - buf->allocated);
+		faultmap_free_from(buf, before);
+		return ret;
+	}
+	faultmap_find_runs(buf, before, npages);
+	return 0;
 }
 
 /**
  * faultmap_buffer_populate() - see that a buffer has its memory
  * @buf: the buffer
  *
- * Context: may sleep; may be called under the mmap_lock.
+ * Context: may sleep, for long; open_lock is held.
  * Return: 0, -ENOMEM, -ENOSPC if other buffers have too much, or -EINTR when the
  * caller is being killed.
  */
 int faultmap_buffer_populate(struct faultmap_buffer *buf)
 {
-	int ret = 0;
-
-	if (READ_ONCE(buf->addr))
+	lockdep_assert_held(&buf->open_lock);
+	if (buf->memory->is_device || buf->allocated)
 		return 0;
-	if (mutex_lock_killable(&buf->alloc_lock))
-		return -EINTR;
-	if (!buf->addr)
-		ret = faultmap_allocate(buf, buf->npages);
-	mutex_unlock(&buf->alloc_lock);
-	return ret;
+	return faultmap_allocate(buf, buf->npages);
 }
 
-/*
- * A fault that was answered before the bounds changed holds its page's lock.
- *
- * The first allocation may be going on; what it brings after we have looked is
- * mapped by nobody who saw the old bounds. Otherwise the inode lock keeps @addr.
- */
+/* A fault that was answered before the bounds changed holds its page's lock. */
 static void faultmap_wait_faults(struct faultmap_buffer *buf, pgoff_t from)
 {
-	unsigned long *addr, allocated;
 	pgoff_t i;
 
 	if (!buf->memory->has_pages)
 		return;
-	mutex_lock(&buf->alloc_lock);
-	addr = buf->addr;
-	allocated = buf->allocated;
-	mutex_unlock(&buf->alloc_lock);
-	for (i = from; i < allocated; i++) {
-		struct page *page = pfn_to_page(faultmap_pfn(buf, addr, i));
+	for (i = from; i < buf->allocated; i++) {
+		struct page *page = faultmap_page(buf, i);
 
 		lock_page(page);
 		unlock_page(page);
@@ -257,7 +279,8 @@ static void faultmap_wait_faults(struct faultmap_buffer *buf, pgoff_t from)
  */
 static void faultmap_zap(struct faultmap_buffer *buf, pgoff_t from)
 {
-	synchronize_srcu(&faultmap_srcu);
+	/* Expedited: where nobody reads, there is nothing to wait for. */
+	synchronize_srcu_expedited(&buf->srcu);
 	faultmap_wait_faults(buf, from);
 	faultmap_settle_mappings(buf);
 	unmap_mapping_range(buf->inode->i_mapping, (loff_t)from << PAGE_SHIFT,
@@ -274,95 +297,94 @@ static void faultmap_shrink(struct faultmap_view *view, unsigned long npages)
 {
 	struct faultmap_buffer *buf = view->buffer;
 
-	/* The first allocation may be going on, for the size it found. */
-	mutex_lock(&buf->alloc_lock);
 	faultmap_set_size(buf, npages);
-	mutex_unlock(&buf->alloc_lock);
-	/* What is allocated from now on is of the new size: nothing to take back. */
-	if (!READ_ONCE(buf->addr))
-		return;
-
 	faultmap_zap(buf, npages);
 	faultmap_count_zap(view, npages);
-	mutex_lock(&buf->alloc_lock);
 	faultmap_free_from(buf, npages);
-	mutex_unlock(&buf->alloc_lock);
 }
 
 /* What an earlier shrink left of a block must not show again. */
-static void faultmap_clear_tail(struct faultmap_buffer *buf)
+static void faultmap_clear(struct faultmap_buffer *buf, unsigned long from,
+			   unsigned long to)
 {
 	unsigned long i;
 
-	if (buf->memory->is_device)
-		return;
-	for (i = buf->npages; i < buf->allocated; i++)
-		clear_page((void *)(buf->addr[i] & PAGE_MASK));
-}
-
-static int faultmap_check_growth(const struct faultmap_buffer *buf,
-				 unsigned long npages)
-{
-	if (buf->memory->is_device)
-		return npages > buf->range.npages ? -EFBIG : 0;
-	return npages > buf->npages ? faultmap_check_limit(npages) : 0;
+	for (i = from; i < to; i++) {
+		clear_page(faultmap_entry_addr(*faultmap_entry(buf->table, i)));
+		cond_resched();
+	}
 }
 
 static int faultmap_grow(struct faultmap_buffer *buf, unsigned long npages)
 {
+	unsigned long before = buf->allocated;
 	int ret;
 
-	if (mutex_lock_killable(&buf->alloc_lock))
-		return -EINTR;
-	ret = faultmap_check_growth(buf, npages);
-	if (!ret && buf->addr && npages > buf->allocated)
+	ret = faultmap_check_limit(npages);
+	if (!ret && npages > before)
 		ret = faultmap_allocate(buf, npages);
-	if (!ret) {
-		if (buf->addr)
-			faultmap_clear_tail(buf);
-		faultmap_set_size(buf, npages);
-	}
-	mutex_unlock(&buf->alloc_lock);
-	return ret;
+	if (ret)
+		return ret;
+	faultmap_clear(buf, buf->npages, min(before, npages));
+	faultmap_set_size(buf, npages);
+	return 0;
+}
+
+static int faultmap_grow_device(struct faultmap_buffer *buf, unsigned long npages)
+{
+	if (npages > buf->range.npages)
+		return -EFBIG;
+	faultmap_set_size(buf, npages);
+	return 0;
 }
 
 /**
  * faultmap_buffer_resize() - change the size of a buffer
- * @file: a file of the buffer
+ * @view: a view of the buffer, of which there is an open file
  * @npages: the new size in pages, not zero
  *
- * Context: may sleep; no mmap_lock may be held.
- * Return: 0, -ENODEV if the file is revoked, -ENOMEM, -EFBIG if a buffer may not
- * be that large or there is not as much of a device's memory, -ENOSPC if other
- * buffers have too much, -EINTR. On failure the buffer is as before.
+ * Context: may sleep; the inode lock is held, and no mmap_lock.
+ * Return: 0, -ENOMEM, -EFBIG if a buffer may not be that large or there is not as
+ * much of a device's memory, -ENOSPC if other buffers have too much, -EINTR. On
+ * failure the buffer is as before.
  */
-int faultmap_buffer_resize(struct faultmap_file *file, unsigned long npages)
+int faultmap_buffer_resize(struct faultmap_view *view, unsigned long npages)
 {
-	struct faultmap_buffer *buf = file->view->buffer;
-	int ret = 0;
+	struct faultmap_buffer *buf = view->buffer;
 
-	if (down_write_killable(&buf->inode->i_rwsem))
-		return -EINTR;
-	if (faultmap_revoked(file))
-		ret = -ENODEV;
-	else if (npages < buf->npages)
-		faultmap_shrink(file->view, npages);
-	else
-		ret = faultmap_grow(buf, npages);
-	inode_unlock(buf->inode);
-	return ret;
+	if (npages < buf->npages)
+		faultmap_shrink(view, npages);
+	else if (buf->memory->is_device)
+		return faultmap_grow_device(buf, npages);
+	else if (npages > buf->npages)
+		return faultmap_grow(buf, npages);
+	return 0;
+}
+
+/* All files that there are; open(2) is kept from adding one. */
+static void faultmap_revoke_files(struct faultmap_buffer *buf)
+{
+	struct faultmap_file *file;
+
+	spin_lock(&buf->list_lock);
+	list_for_each_entry(file, &buf->files, list)
+		WRITE_ONCE(file->revoked, true);
+	spin_unlock(&buf->list_lock);
 }
 
 /**
  * faultmap_buffer_revoke() - cut off all files and mappings there are
  * @file: a file of the buffer
  *
+ * A file that is opened meanwhile waits until the zap is done, lest that take from
+ * it what cannot come back.
+ *
  * Context: may sleep; no mmap_lock may be held.
  * Return: 0, -ENODEV if the file is revoked already, -EINTR.
  */
 int faultmap_buffer_revoke(struct faultmap_file *file)
 {
-	struct faultmap_buffer *buf = file->view->buffer;
+	struct faultmap_buffer *buf = file->buffer;
 	int ret = 0;
 
 	if (down_write_killable(&buf->inode->i_rwsem))
@@ -370,8 +392,10 @@ int faultmap_buffer_revoke(struct faultmap_file *file)
 	if (faultmap_revoked(file)) {
 		ret = -ENODEV;
 	} else {
-		WRITE_ONCE(buf->generation, buf->generation + 1);
+		mutex_lock(&buf->open_lock);
+		faultmap_revoke_files(buf);
 		faultmap_zap(buf, 0);
+		mutex_unlock(&buf->open_lock);
 		faultmap_count_zap(file->view, 0);
 	}
 	inode_unlock(buf->inode);
@@ -380,7 +404,7 @@ int faultmap_buffer_revoke(struct faultmap_file *file)
 
 /**
  * faultmap_buffer_kill() - cut off everyone, because the memory goes away
- * @buf: a buffer that no new file can be opened of
+ * @buf: a buffer of a device's memory that no new file can be opened of
  *
  * Whoever still has a file or a mapping of the buffer may keep it, dead. When
  * this returns, nobody looks at the memory any more.
@@ -390,11 +414,8 @@ int faultmap_buffer_revoke(struct faultmap_file *file)
 void faultmap_buffer_kill(struct faultmap_buffer *buf)
 {
 	inode_lock(buf->inode);
-	WRITE_ONCE(buf->generation, buf->generation + 1);
-	mutex_lock(&buf->alloc_lock);
+	faultmap_revoke_files(buf);
 	faultmap_set_size(buf, 0);
-	mutex_unlock(&buf->alloc_lock);
-	if (READ_ONCE(buf->addr))
-		faultmap_zap(buf, 0);
+	faultmap_zap(buf, 0);
 	inode_unlock(buf->inode);
 }

@@ -45,18 +45,27 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 #define VM_PAT			VM_NONE
 #endif
 
-/* Before, anonymous files shared one inode, whose times are not a driver's to stop. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
-#include <linux/anon_inodes.h>
-#define FM_OWN_ANON_INODES	false
-static inline struct file *
-anon_inode_create_getfile(const char *name, const struct file_operations *fops,
-			  void *priv, int flags, const struct inode *context_inode)
-{
-	return anon_inode_getfile(name, fops, priv, flags);
-}
-#else
-#define FM_OWN_ANON_INODES	true
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define mnt_idmap		user_namespace
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+#define mm_get_unmapped_area(filp, addr, len, pgoff, flags) \
+	(current->mm->get_unmapped_area(filp, addr, len, pgoff, flags))
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+#define mm_get_unmapped_area(filp, addr, len, pgoff, flags) \
+	mm_get_unmapped_area(current->mm, filp, addr, len, pgoff, flags)
+#endif
+
+/* There it is NULL, not a function. */
+#ifndef CONFIG_TRANSPARENT_HUGEPAGE
+#undef thp_get_unmapped_area
+#define thp_get_unmapped_area(filp, addr, len, pgoff, flags) \
+	mm_get_unmapped_area(filp, addr, len, pgoff, flags)
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define pmdp_get_lockless(pmdp)	pmd_read_atomic(pmdp)
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
@@ -72,14 +81,23 @@ static inline void set_ptes(struct mm_struct *mm, unsigned long addr, pte_t *pte
 #endif
 
 /*
- * The kernel checks an inode's size before it maps a folio for one of its pages.
- * Before, it looked at the VMA only, and would map what a buffer has lost.
+ * finish_fault() compares a folio with the inode's size before it maps the whole of
+ * it for one of its pages: "mm/memory: do not populate page table entries beyond
+ * i_size", in 6.18 and 6.12.59. Before, it looked at the VMA only, and would map what
+ * a buffer has lost. Stable series in between have ended, and count as without.
  */
-#define FM_KEEP_FOLIOS		(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0))
+#define FM_KEEP_FOLIOS \
+	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0) || \
+	 (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 59) && \
+	  LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)))
 
-/* Before, .huge_fault was there but never called for a driver's mapping. */
+/*
+ * Before, .huge_fault was there but never called for a driver's mapping. Without
+ * special PMDs, get_user_pages_fast() would take references on the frames.
+ */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && \
-	defined(CONFIG_TRANSPARENT_HUGEPAGE)
+	defined(CONFIG_TRANSPARENT_HUGEPAGE) && \
+	defined(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP)
 #define FM_HAVE_HUGE_FAULT	1
 #ifndef PMD_ORDER
 #define PMD_ORDER		(PMD_SHIFT - PAGE_SHIFT)

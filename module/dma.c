@@ -1,39 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory of the kind "dma": what dma_alloc_coherent() gives for a device of our
- * own. Nothing may be assumed of the kernel address it returns; the frames are
- * those of the DMA mapping.
+ * Memory for DMA, of a device of our own. What the DMA API allows to be mapped page
+ * by page is of the kind "dma": dma_alloc_pages() gives pages of the direct map,
+ * cached, which user space sees as the kernel does. What dma_alloc_coherent() gives
+ * may be anything: only dma_mmap_coherent() knows how to map that, and only all of a
+ * VMA, from one allocation. That is the kind "coherent".
  */
 #include <linux/dma-mapping.h>
 #include <linux/log2.h>
 #include <linux/platform_device.h>
-#include <linux/scatterlist.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
 #include "faultmap.h"
 
+#define FM_DMA_GFP		(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN)
+
 /**
  * struct faultmap_dma_block - one allocation
- * @addr: its kernel address
  * @handle: its address for the device
- * @pfn: its first frame
- * @npages: its size in pages
+ * @bytes: its size
  */
 struct faultmap_dma_block {
-	void *addr;
 	dma_addr_t handle;
-	unsigned long pfn;
-	unsigned long npages;
+	size_t bytes;
 };
-
-/* Running short must not wake the OOM killer. */
-#define FM_DMA_GFP_LAST	(__GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 static struct platform_device *faultmap_dma_device;
 
-/* The block behind each page of kernel addresses, by page number. */
+/* What dma_free_*() wants to know, by the page number of the kernel address. */
 static DEFINE_XARRAY(faultmap_dma_blocks);
 
 static unsigned long faultmap_dma_index(const void *addr)
@@ -41,139 +37,140 @@ static unsigned long faultmap_dma_index(const void *addr)
 	return (unsigned long)addr >> PAGE_SHIFT;
 }
 
-static struct faultmap_dma_block *faultmap_dma_find(const void *addr)
+typedef void *(*faultmap_dma_get_fn)(struct faultmap_dma_block *block, gfp_t gfp);
+typedef void (*faultmap_dma_put_fn)(void *addr,
+				    const struct faultmap_dma_block *block);
+
+/* As large as there is. Running short must not wake the OOM killer. */
+static void *faultmap_dma_get(struct faultmap_dma_block *block,
+			      faultmap_dma_get_fn get)
 {
-	return xa_load(&faultmap_dma_blocks, faultmap_dma_index(addr));
+	void *addr;
+
+	for (; block->bytes > PAGE_SIZE; block->bytes /= 2) {
+		addr = get(block, FM_DMA_GFP | __GFP_NORETRY);
+		if (addr)
+			return addr;
+	}
+	return get(block, FM_DMA_GFP | __GFP_RETRY_MAYFAIL);
 }
 
-static int faultmap_dma_find_frames(struct faultmap_dma_block *block)
-{
-	struct sg_table table;
-	int ret;
-
-	ret = dma_get_sgtable(&faultmap_dma_device->dev, &table, block->addr,
-			      block->handle, block->npages << PAGE_SHIFT);
-	if (ret)
-		return ret;
-	/* Behind an IOMMU the pieces need not be contiguous; ours has none. */
-	block->pfn = page_to_pfn(sg_page(table.sgl));
-	ret = table.orig_nents == 1 ? 0 : -ENOMEM;
-	sg_free_table(&table);
-	return ret;
-}
-
-static int faultmap_dma_publish(struct faultmap_dma_block *block)
-{
-	unsigned long index = faultmap_dma_index(block->addr);
-	int ret;
-
-	ret = faultmap_dma_find_frames(block);
-	if (ret)
-		return ret;
-	return xa_err(xa_store_range(&faultmap_dma_blocks, index,
-				     index + block->npages - 1, block,
-				     GFP_KERNEL));
-}
-
-static bool faultmap_dma_get(struct faultmap_dma_block *block, gfp_t gfp)
-{
-	block->addr = dma_alloc_coherent(&faultmap_dma_device->dev,
-					 block->npages << PAGE_SHIFT,
-					 &block->handle,
-					 GFP_KERNEL_ACCOUNT | gfp);
-	return block->addr;
-}
-
-static void faultmap_dma_put(struct faultmap_dma_block *block)
-{
-	dma_free_coherent(&faultmap_dma_device->dev, block->npages << PAGE_SHIFT,
-			  block->addr, block->handle);
-}
-
-/* As large as there is. */
-static bool faultmap_dma_get_some(struct faultmap_dma_block *block)
-{
-	for (; block->npages > 1; block->npages /= 2)
-		if (faultmap_dma_get(block, __GFP_NORETRY | __GFP_NOWARN))
-			return true;
-	return faultmap_dma_get(block, FM_DMA_GFP_LAST);
-}
-
-static long faultmap_dma_alloc(const struct faultmap_buffer *buf,
-			       unsigned long *addr, unsigned long first,
-			       unsigned long pages)
+static int faultmap_dma_alloc(struct faultmap_block *new, faultmap_dma_get_fn get,
+			      faultmap_dma_put_fn put)
 {
 	struct faultmap_dma_block *block;
-	unsigned long i;
 
 	block = kzalloc(sizeof(*block), FM_GFP);
 	if (!block)
 		return -ENOMEM;
-	block->npages = rounddown_pow_of_two(pages);
-	if (!faultmap_dma_get_some(block))
+	block->bytes = rounddown_pow_of_two(new->npages) << PAGE_SHIFT;
+	new->addr = faultmap_dma_get(block, get);
+	if (!new->addr)
 		goto free_block;
-	if (faultmap_dma_publish(block))
+	if (xa_err(xa_store(&faultmap_dma_blocks, faultmap_dma_index(new->addr),
+			    block, GFP_KERNEL)))
 		goto put_memory;
-
-	for (i = 0; i < block->npages; i++)
-		addr[i] = (unsigned long)block->addr + (i << PAGE_SHIFT);
-	addr[0] |= FM_BLOCK;
-	return i;
+	new->npages = block->bytes >> PAGE_SHIFT;
+	return 0;
 
 put_memory:
-	faultmap_dma_put(block);
+	put(new->addr, block);
 free_block:
 	kfree(block);
 	return -ENOMEM;
 }
 
-static void faultmap_dma_free(void *addr)
+static void faultmap_dma_free(void *addr, faultmap_dma_put_fn put)
 {
 	struct faultmap_dma_block *block = xa_erase(&faultmap_dma_blocks,
 						    faultmap_dma_index(addr));
 
-	faultmap_dma_put(block);
+	put(addr, block);
 	kfree(block);
 }
 
-static unsigned long faultmap_dma_to_pfn(const struct faultmap_buffer *buf,
-					 const void *addr)
+static void *faultmap_get_pages(struct faultmap_dma_block *block, gfp_t gfp)
 {
-	const struct faultmap_dma_block *block = faultmap_dma_find(addr);
+	struct page *page = dma_alloc_pages(&faultmap_dma_device->dev, block->bytes,
+					    &block->handle, DMA_BIDIRECTIONAL, gfp);
 
-	return block->pfn + ((addr - block->addr) >> PAGE_SHIFT);
+	return page ? page_address(page) : NULL;
 }
 
-/*
- * dma_mmap_coherent() fills a whole VMA from one allocation, and takes vm_pgoff
- * for an offset into that. Narrowing the VMA for each of several allocations, as
- * some drivers do, is refused by 7.x from the second call on.
- */
-static int faultmap_dma_mmap(const void *addr, unsigned long pfn,
-			     struct vm_area_struct *vma)
+static void faultmap_put_pages(void *addr, const struct faultmap_dma_block *block)
 {
-	const struct faultmap_dma_block *block = faultmap_dma_find(addr);
-	unsigned long first = (addr - block->addr) >> PAGE_SHIFT;
-	unsigned long pgoff = vma->vm_pgoff;
-	int ret;
+	dma_free_pages(&faultmap_dma_device->dev, block->bytes, virt_to_page(addr),
+		       block->handle, DMA_BIDIRECTIONAL);
+}
 
-	if (vma_pages(vma) > block->npages - first)
-		return -E2BIG;
-	vma->vm_pgoff = first;
-	ret = dma_mmap_coherent(&faultmap_dma_device->dev, vma, block->addr,
-				block->handle, block->npages << PAGE_SHIFT);
-	vma->vm_pgoff = pgoff;
-	return ret;
+static int faultmap_pages_alloc(const struct faultmap_buffer *buf,
+				unsigned long first, struct faultmap_block *block)
+{
+	return faultmap_dma_alloc(block, faultmap_get_pages, faultmap_put_pages);
+}
+
+static void faultmap_pages_free(void *addr)
+{
+	faultmap_dma_free(addr, faultmap_put_pages);
 }
 
 const struct faultmap_memory faultmap_dma = {
 	.name		= "dma",
 	.id		= FAULTMAP_MEMORY_DMA,
+	.is_direct	= true,
 	.max_block	= SZ_2M >> PAGE_SHIFT,
-	.alloc		= faultmap_dma_alloc,
-	.free		= faultmap_dma_free,
-	.to_pfn		= faultmap_dma_to_pfn,
-	.mmap		= faultmap_dma_mmap,
+	.alloc		= faultmap_pages_alloc,
+	.free		= faultmap_pages_free,
+};
+
+static void *faultmap_get_coherent(struct faultmap_dma_block *block, gfp_t gfp)
+{
+	return dma_alloc_coherent(&faultmap_dma_device->dev, block->bytes,
+				  &block->handle, gfp);
+}
+
+static void faultmap_put_coherent(void *addr,
+				  const struct faultmap_dma_block *block)
+{
+	dma_free_coherent(&faultmap_dma_device->dev, block->bytes, addr,
+			  block->handle);
+}
+
+static int faultmap_coherent_alloc(const struct faultmap_buffer *buf,
+				   unsigned long first, struct faultmap_block *block)
+{
+	return faultmap_dma_alloc(block, faultmap_get_coherent,
+				  faultmap_put_coherent);
+}
+
+static void faultmap_coherent_free(void *addr)
+{
+	faultmap_dma_free(addr, faultmap_put_coherent);
+}
+
+/* dma_mmap_coherent() takes vm_pgoff for an offset into the allocation. */
+static int faultmap_coherent_mmap(struct vm_area_struct *vma, const void *addr,
+				  unsigned long first)
+{
+	const struct faultmap_dma_block *block = xa_load(&faultmap_dma_blocks,
+							 faultmap_dma_index(addr));
+	unsigned long pgoff = vma->vm_pgoff;
+	int ret;
+
+	vma->vm_pgoff = first;
+	ret = dma_mmap_coherent(&faultmap_dma_device->dev, vma, (void *)addr,
+				block->handle, block->bytes);
+	vma->vm_pgoff = pgoff;
+	return ret;
+}
+
+const struct faultmap_memory faultmap_coherent = {
+	.name		= "coherent",
+	.id		= FAULTMAP_MEMORY_COHERENT,
+	.max_block	= SZ_2M >> PAGE_SHIFT,
+	.alloc		= faultmap_coherent_alloc,
+	.free		= faultmap_coherent_free,
+	.mmap		= faultmap_coherent_mmap,
 };
 
 /**

@@ -24,28 +24,39 @@ vm_fault_t faultmap_refuse_fault(struct vm_fault *vmf)
 }
 
 /*
- * Returns the page at @pgoff referenced and locked, or NULL.
+ * Takes the page of a fault, referenced and locked.
  *
  * The page lock is what the core takes anyway until the translation is in
- * place. Taking it here, before faultmap_srcu is let go, tells RESIZE and REVOKE
+ * place. Taking it here, before the read section ends, tells RESIZE and REVOKE
  * whom to wait for: after synchronize_srcu() a fault that still saw the old
  * bounds holds the lock of its page.
+ *
+ * Return: VM_FAULT_LOCKED; VM_FAULT_SIGBUS if there is no page; VM_FAULT_RETRY,
+ * with the mmap_lock still held, for who may not wait for the lock.
  */
-static struct page *faultmap_lock_page(struct faultmap_file *file, pgoff_t pgoff)
+static vm_fault_t faultmap_lock_page(struct faultmap_file *file,
+				     struct vm_fault *vmf)
 {
+	vm_fault_t ret = VM_FAULT_LOCKED;
 	struct page *page;
 	int idx;
 
-	idx = srcu_read_lock(&faultmap_srcu);
-	page = faultmap_resolve_page(file, pgoff);
-	if (page) {
+	idx = faultmap_read_lock(file);
+	page = faultmap_resolve_page(file, vmf->pgoff);
+	if (!page) {
+		ret = VM_FAULT_SIGBUS;
+	} else if (trylock_page(page)) {
 		get_page(page);
-		/* Hardly ever locked: lock_page() would call before it tries. */
-		if (!trylock_page(page))
-			lock_page(page);
+	} else if (fault_flag_allow_retry_first(vmf->flags) &&
+		   vmf->flags & FAULT_FLAG_RETRY_NOWAIT) {
+		ret = VM_FAULT_RETRY;
+	} else {
+		get_page(page);
+		lock_page(page);
 	}
-	srcu_read_unlock(&faultmap_srcu, idx);
-	return page;
+	faultmap_read_unlock(file, idx);
+	vmf->page = page;
+	return ret;
 }
 
 static __always_inline void faultmap_count_fault(struct faultmap_file *file,
@@ -69,19 +80,19 @@ static __always_inline void faultmap_count_fault(struct faultmap_file *file,
  * same reason the state comes from the file and not from vm_private_data.
  *
  * Context: the mmap_lock or the VMA lock is held for reading.
- * Return: VM_FAULT_LOCKED with a locked page that the core owns, or
- * VM_FAULT_SIGBUS.
+ * Return: VM_FAULT_LOCKED with a locked page that the core owns, VM_FAULT_SIGBUS, or
+ * VM_FAULT_RETRY.
  */
 vm_fault_t faultmap_lazy_fault(struct vm_fault *vmf)
 {
 	struct faultmap_file *file = vmf->vma->vm_file->private_data;
+	vm_fault_t ret = faultmap_lock_page(file, vmf);
 
-	vmf->page = faultmap_lock_page(file, vmf->pgoff);
-	if (!vmf->page)
+	if (ret == VM_FAULT_SIGBUS)
 		return faultmap_refuse_fault(vmf);
-
-	faultmap_count_fault(file, vmf, 1);
-	return VM_FAULT_LOCKED;
+	if (ret == VM_FAULT_LOCKED)
+		faultmap_count_fault(file, vmf, 1);
+	return ret;
 }
 
 /**
@@ -104,10 +115,10 @@ vm_fault_t faultmap_eager_page_fault(struct vm_fault *vmf)
 	if (vmf->cow_page)
 		return faultmap_lazy_fault(vmf);
 
-	idx = srcu_read_lock(&faultmap_srcu);
+	idx = faultmap_read_lock(file);
 	if (faultmap_resolve(file, vmf->pgoff, 1, &pfn))
 		ret = vm_insert_page(vmf->vma, vmf->address, pfn_to_page(pfn));
-	srcu_read_unlock(&faultmap_srcu, idx);
+	faultmap_read_unlock(file, idx);
 
 	if (ret == -EFAULT)
 		return faultmap_refuse_fault(vmf);
@@ -123,7 +134,7 @@ vm_fault_t faultmap_eager_page_fault(struct vm_fault *vmf)
  * @vmf: the fault, on a VM_PFNMAP mapping
  *
  * Nothing refers to the frames but the translations, which are in place before
- * faultmap_srcu is let go: RESIZE and REVOKE zap them before they free.
+ * the read section ends: RESIZE and REVOKE zap them before they free.
  *
  * Context: the mmap_lock or the VMA lock is held for reading.
  * Return: VM_FAULT_NOPAGE, VM_FAULT_SIGBUS or VM_FAULT_OOM.
@@ -135,9 +146,9 @@ vm_fault_t faultmap_lazy_pfn_fault(struct vm_fault *vmf)
 	vm_fault_t ret;
 	int idx;
 
-	idx = srcu_read_lock(&faultmap_srcu);
+	idx = faultmap_read_lock(file);
 	ret = faultmap_insert_around(file, vmf, &installed);
-	srcu_read_unlock(&faultmap_srcu, idx);
+	faultmap_read_unlock(file, idx);
 
 	if (ret == VM_FAULT_SIGBUS)
 		return faultmap_refuse_fault(vmf);
@@ -156,8 +167,30 @@ static bool faultmap_resolve_huge(struct faultmap_file *file,
 
 	return start >= vma->vm_start && start + PMD_SIZE <= vma->vm_end &&
 	       faultmap_resolve(file, linear_page_index(vma, start),
-				PTRS_PER_PMD, pfn) == PTRS_PER_PMD &&
-	       IS_ALIGNED(*pfn, PTRS_PER_PMD);
+				HPAGE_PMD_NR, pfn) == HPAGE_PMD_NR &&
+	       IS_ALIGNED(*pfn, HPAGE_PMD_NR);
+}
+
+/*
+ * A PMD that is none may become a leaf here, or point to a table by
+ * faultmap_insert_around(): under the lock it is the one or the other. Over a table
+ * vmf_insert_pfn_pmd() would warn.
+ */
+static vm_fault_t faultmap_insert_huge(struct faultmap_file *file,
+				       struct vm_fault *vmf)
+{
+	struct mutex *lock = faultmap_pmd_lock(vmf->pmd);
+	vm_fault_t ret = VM_FAULT_FALLBACK;
+	unsigned long pfn;
+	int idx;
+
+	idx = faultmap_read_lock(file);
+	mutex_lock(lock);
+	if (!faultmap_has_table(vmf->pmd) && faultmap_resolve_huge(file, vmf, &pfn))
+		ret = vmf_insert_pfn_pmd(vmf, pfn, vmf->flags & FAULT_FLAG_WRITE);
+	mutex_unlock(lock);
+	faultmap_read_unlock(file, idx);
+	return ret;
 }
 
 /**
@@ -174,21 +207,15 @@ static bool faultmap_resolve_huge(struct faultmap_file *file,
 vm_fault_t faultmap_lazy_pfn_huge_fault(struct vm_fault *vmf, unsigned int order)
 {
 	struct faultmap_file *file = vmf->vma->vm_file->private_data;
-	vm_fault_t ret = VM_FAULT_FALLBACK;
-	unsigned long pfn;
-	int idx;
+	unsigned int window = file->view->window;
+	vm_fault_t ret;
 
-	if (order != PMD_ORDER ||
-	    (file->view->window && file->view->window < PTRS_PER_PMD))
+	if (order != PMD_ORDER || (window && window < FAULTMAP_WINDOW_MAX))
 		return VM_FAULT_FALLBACK;
 
-	idx = srcu_read_lock(&faultmap_srcu);
-	if (faultmap_resolve_huge(file, vmf, &pfn))
-		ret = vmf_insert_pfn_pmd(vmf, pfn, vmf->flags & FAULT_FLAG_WRITE);
-	srcu_read_unlock(&faultmap_srcu, idx);
-
+	ret = faultmap_insert_huge(file, vmf);
 	if (ret == VM_FAULT_NOPAGE) {
-		faultmap_count_fault(file, vmf, PTRS_PER_PMD);
+		faultmap_count_fault(file, vmf, HPAGE_PMD_NR);
 		faultmap_count(file->view, FM_HUGE_FAULTS, 1);
 	}
 	return ret;

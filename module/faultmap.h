@@ -9,9 +9,11 @@
 #ifndef _FAULTMAP_H
 #define _FAULTMAP_H
 
+#include <linux/bits.h>
 #include <linux/fs.h>
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/log2.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
@@ -26,6 +28,7 @@
 
 struct seq_file;
 struct faultmap_buffer;
+struct faultmap_file;
 
 /*
  * For whatever user space can ask for again and again: charged to its cgroup, and
@@ -34,13 +37,41 @@ struct faultmap_buffer;
 #define FM_GFP		(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 /*
- * What a page's address has in the bits that are zero in it: whether memory is
- * freed from there, and how many pages from there on, itself included, lie in
- * consecutive frames, as far as that can be said.
+ * What an entry of a buffer's table has in the bits that are zero in a page's
+ * address: whether memory is freed from there, and how many pages from there on,
+ * itself included, lie in consecutive frames, as far as that can be said.
  */
-#define FM_BLOCK	1UL
+#define FM_BLOCK	BIT(0)
 #define FM_RUN_SHIFT	1
 #define FM_RUN_MAX	((1UL << (PAGE_SHIFT - FM_RUN_SHIFT)) - 1)
+
+/* Entries in a leaf of the table, which is a page of them. */
+#define FM_LEAF_SHIFT	(PAGE_SHIFT - ilog2(sizeof(unsigned long)))
+#define FM_LEAF_ENTRIES	BIT(FM_LEAF_SHIFT)
+
+/**
+ * struct faultmap_table - where the pages of a buffer are, in two levels
+ * @old: the table that this one has replaced; readers may still look at it
+ * @nr: how many leaves there is room for
+ * @leaf: FM_LEAF_ENTRIES entries each: kernel address, run, FM_BLOCK
+ */
+struct faultmap_table {
+	struct faultmap_table *old;
+	unsigned long nr;
+	unsigned long *leaf[];
+};
+
+/**
+ * struct faultmap_block - memory that was allocated by one call
+ * @addr: its kernel address
+ * @npages: its size in pages; before, the most that is wanted
+ * @split: each page is freed by itself
+ */
+struct faultmap_block {
+	void *addr;
+	unsigned long npages;
+	bool split;
+};
 
 /**
  * struct faultmap_memory - a kind of memory
@@ -49,18 +80,18 @@ struct faultmap_buffer;
  * @has_order: the order of a block can be chosen
  * @has_pages: its pages may be referenced, and so handed to user space
  * @is_direct: its kernel addresses are of the direct map: virt_to_page() applies
- * @is_device: a device's memory: there from the start, without struct pages, and
- *	its contents are not ours to clear
+ * @is_device: a device's memory: there from the start, without struct pages or a
+ *	table, and its contents are not ours to clear
  * @max_block: the most pages that one call of @alloc may be asked for
- * @alloc: allocates a block of at most @pages pages for the pages of a buffer
- *	from @first on, zeroed and charged to the caller's memory cgroup; stores
- *	the kernel address of each page, plus FM_BLOCK if @free takes it, and
- *	returns how many there are, or -ENOMEM. With @has_pages, each page has a
- *	reference of its own.
- * @free: frees what begins at an address; NULL if there is nothing to free
+ * @alloc: allocates a block for the pages of a buffer from @first on, zeroed and
+ *	charged to the caller's memory cgroup; returns 0 or -ENOMEM. With
+ *	@has_pages, each page has a reference of its own, or is part of a folio that
+ *	is aligned in the buffer to its own size, as the page cache has them.
+ * @free: frees what begins at an address
  * @to_pfn: the frame behind a kernel address of this kind, unless @is_direct
- * @mmap: the kind's own way to map a whole VMA eagerly, from a kernel address and
- *	its frame on, contiguous for that long; -E2BIG if it cannot; or NULL
+ * @mmap: the only way to map this memory, eagerly and a whole VMA at once, whose
+ *	pages lie in one block: from so many pages behind the block's address on; or
+ *	NULL, where it may be mapped frame by frame with the protection of the VMA
  */
 struct faultmap_memory {
 	const char *name;
@@ -70,13 +101,12 @@ struct faultmap_memory {
 	bool is_direct;
 	bool is_device;
 	unsigned long max_block;
-	long (*alloc)(const struct faultmap_buffer *buf, unsigned long *addr,
-		      unsigned long first, unsigned long pages);
+	int (*alloc)(const struct faultmap_buffer *buf, unsigned long first,
+		     struct faultmap_block *block);
 	void (*free)(void *addr);
-	unsigned long (*to_pfn)(const struct faultmap_buffer *buf,
-				const void *addr);
-	int (*mmap)(const void *addr, unsigned long pfn,
-		    struct vm_area_struct *vma);
+	unsigned long (*to_pfn)(const void *addr);
+	int (*mmap)(struct vm_area_struct *vma, const void *block,
+		    unsigned long first);
 };
 
 /* How a device's memory is cached, in the order of the names in phys.c. */
@@ -90,33 +120,35 @@ enum faultmap_cache {
  * struct faultmap_range - a device's memory
  * @start: physical address
  * @npages: size in pages; 0 for a buffer that is not a device's memory
- * @cache: how the kernel and user space access it
+ * @cache: how the kernel and user space are to access it
  * @virt: where the kernel sees it
+ * @prot: and how
  */
 struct faultmap_range {
 	phys_addr_t start;
 	unsigned long npages;
 	enum faultmap_cache cache;
 	void __iomem *virt;
+	pgprot_t prot;
 };
 
 /**
  * struct faultmap_buffer - kernel memory that can be mapped
  * @ref: held by each view
  * @inode: the one address space of all mappings of the buffer, whatever file
- *	they were made through; its i_rwsem serialises RESIZE and REVOKE, and is
- *	never taken under an mmap_lock
+ *	they were made through; its i_rwsem serialises RESIZE, REVOKE and ftruncate(2),
+ *	and is never taken under an mmap_lock
  * @memory: the kind of memory
  * @order: largest block order to ask for
  * @range: the device's memory, if it is that
- * @alloc_lock: guards the first allocation and every change of @addr; taken
- *	under an mmap_lock, so nobody may wait for one while holding it
- * @addr: kernel address of each page, plus its run and FM_BLOCK where a block
- *	begins; NULL until the first use; readers hold faultmap_srcu
+ * @srcu: held by whoever asks for a page, until the answer is used up
+ * @open_lock: held by open(2) while it adds a file, by the first one while it
+ *	allocates the memory, and by REVOKE until its zap is done; inside i_rwsem
+ * @table: where each page is, once there is memory; not of a device's memory
  * @npages: size in pages; what lies beyond is out of reach for new translations
- * @allocated: pages with memory, at least @npages once there is any
- * @generation: counts the revocations; a file of an older one is dead
- * @unsettled_lock: guards @unsettled
+ * @allocated: pages with memory, at least @npages once a file is open
+ * @list_lock: guards @files and @unsettled
+ * @files: the open files
  * @unsettled: eager mappings that may not yet be in the inode's i_mmap tree
  */
 struct faultmap_buffer {
@@ -125,16 +157,15 @@ struct faultmap_buffer {
 	const struct faultmap_memory *memory;
 	unsigned int order;
 	struct faultmap_range range;
-	struct mutex alloc_lock;	/* first allocation, changes of @addr */
-	unsigned long *addr;
+	struct srcu_struct srcu;
+	struct mutex open_lock;		/* first allocation; REVOKE against open(2) */
+	struct faultmap_table *table;
 	unsigned long npages;
 	unsigned long allocated;
-	unsigned int generation;
-	spinlock_t unsettled_lock;	/* @unsettled */
+	spinlock_t list_lock;		/* @files, @unsettled */
+	struct list_head files;
 	struct list_head unsettled;
 };
-
-struct faultmap_file;
 
 /**
  * struct faultmap_strategy - a way to map a buffer
@@ -200,18 +231,22 @@ struct faultmap_view {
 	unsigned int id;
 	struct faultmap_counters __percpu *counters;
 	spinlock_t base_lock;		/* @base */
-	struct faultmap_stats base;
+	struct faultmap_counters base;
 	struct dentry *debugfs;
 };
 
 /**
  * struct faultmap_file - an open description of a view
+ * @list: in the list of the buffer's files
  * @view: what it shows
- * @generation: the buffer's generation when the file was opened
+ * @buffer: the view's buffer
+ * @revoked: REVOKE has cut it off, or the device is gone
  */
 struct faultmap_file {
+	struct list_head list;
 	struct faultmap_view *view;
-	unsigned int generation;
+	struct faultmap_buffer *buffer;
+	bool revoked;
 };
 
 /**
@@ -241,6 +276,7 @@ extern const unsigned int faultmap_nr_memories;
 
 /* dma.c */
 extern const struct faultmap_memory faultmap_dma;
+extern const struct faultmap_memory faultmap_coherent;
 
 int faultmap_dma_init(void);
 void faultmap_dma_exit(void);
@@ -269,12 +305,45 @@ void faultmap_nodes_remove(struct list_head *nodes);
 int faultmap_inode_init(void);
 void faultmap_inode_exit(void);
 struct inode *faultmap_inode_create(void);
+int faultmap_private_pin(void);
+void faultmap_private_unpin(void);
+struct inode *faultmap_private_inode(void);
+struct file *faultmap_private_file(struct faultmap_file *file);
+struct faultmap_view *faultmap_private_view(struct inode *inode);
+void faultmap_private_forget(struct faultmap_view *view);
+
+/* table.c */
+int faultmap_table_reserve(struct faultmap_buffer *buf, unsigned long npages);
+void faultmap_table_free(struct faultmap_buffer *buf);
+void faultmap_table_add(struct faultmap_buffer *buf, unsigned long first,
+			const struct faultmap_block *block);
+void faultmap_find_runs(struct faultmap_buffer *buf, unsigned long from,
+			unsigned long to);
+
+static __always_inline unsigned long *
+faultmap_entry(const struct faultmap_table *table, unsigned long index)
+{
+	return &table->leaf[index >> FM_LEAF_SHIFT][index & (FM_LEAF_ENTRIES - 1)];
+}
+
+static inline void *faultmap_entry_addr(unsigned long entry)
+{
+	return (void *)(entry & PAGE_MASK);
+}
+
+/*
+ * Inline, and a branch, because a call, and more so an indirect one, costs more than
+ * the rest of a look-up.
+ */
+static __always_inline unsigned long
+faultmap_entry_pfn(const struct faultmap_memory *memory, unsigned long entry)
+{
+	if (memory->is_direct)
+		return page_to_pfn(virt_to_page(faultmap_entry_addr(entry)));
+	return memory->to_pfn(faultmap_entry_addr(entry));
+}
 
 /* resolve.c */
-extern struct srcu_struct faultmap_srcu;
-
-void faultmap_find_runs(const struct faultmap_buffer *buf, unsigned long *addr,
-			unsigned long npages);
 unsigned long faultmap_resolve(const struct faultmap_file *file, pgoff_t pgoff,
 			       unsigned long max, unsigned long *pfn);
 unsigned long faultmap_resolve_each(const struct faultmap_file *file,
@@ -282,40 +351,39 @@ unsigned long faultmap_resolve_each(const struct faultmap_file *file,
 				    unsigned long *pfn);
 struct page *faultmap_resolve_page(const struct faultmap_file *file,
 				   pgoff_t pgoff);
+void *faultmap_resolve_block(const struct faultmap_file *file, pgoff_t pgoff,
+			     unsigned long npages, unsigned long *first);
 void *faultmap_kernel_addr(const struct faultmap_file *file, pgoff_t pgoff);
 unsigned long faultmap_buffer_extents(struct faultmap_buffer *buf);
 
-/*
- * Inline, and a branch, because a call, and more so an indirect one, costs more than
- * the rest of a look-up.
- */
-static __always_inline unsigned long faultmap_pfn(const struct faultmap_buffer *buf,
-						  const unsigned long *addr,
-						  unsigned long index)
+static __always_inline int faultmap_read_lock(const struct faultmap_file *file)
 {
-	void *page = (void *)(addr[index] & PAGE_MASK);
+	return srcu_read_lock(&file->buffer->srcu);
+}
 
-	if (buf->memory->is_direct)
-		return page_to_pfn(virt_to_page(page));
-	return buf->memory->to_pfn(buf, page);
+static __always_inline void faultmap_read_unlock(const struct faultmap_file *file,
+						 int idx)
+{
+	srcu_read_unlock(&file->buffer->srcu, idx);
+}
+
+static inline bool faultmap_revoked(const struct faultmap_file *file)
+{
+	return READ_ONCE(file->revoked);
 }
 
 /* buffer.c */
-struct faultmap_buffer *faultmap_buffer_create(const struct faultmap_memory *memory,
+struct faultmap_buffer *faultmap_buffer_create(struct inode *inode,
+					       const struct faultmap_memory *memory,
 					       unsigned long npages,
 					       unsigned int order);
 void faultmap_buffer_get(struct faultmap_buffer *buf);
 void faultmap_buffer_put(struct faultmap_buffer *buf);
 int faultmap_buffer_populate(struct faultmap_buffer *buf);
-int faultmap_buffer_resize(struct faultmap_file *file, unsigned long npages);
+int faultmap_buffer_resize(struct faultmap_view *view, unsigned long npages);
 int faultmap_buffer_revoke(struct faultmap_file *file);
 void faultmap_buffer_kill(struct faultmap_buffer *buf);
 int faultmap_check_bytes(u64 bytes);
-
-static inline bool faultmap_revoked(const struct faultmap_file *file)
-{
-	return READ_ONCE(file->view->buffer->generation) != file->generation;
-}
 
 /* limit.c */
 int faultmap_parse_bytes(const char *name, const char *value, u64 *bytes);
@@ -324,8 +392,15 @@ int faultmap_check_limit(unsigned long npages);
 int faultmap_limit_take(unsigned long npages);
 void faultmap_limit_give(unsigned long npages);
 
+/* pinned.c */
+void faultmap_block_free(const struct faultmap_memory *memory, void *addr,
+			 unsigned long npages);
+bool faultmap_pinned_reap(void);
+void faultmap_pinned_exit(void);
+
 /* file.c */
 extern const struct file_operations faultmap_fops;
+extern const struct inode_operations faultmap_inode_ops;
 
 struct faultmap_view *faultmap_view_create(struct faultmap_buffer *buf,
 					   const struct faultmap_strategy *strategy);
@@ -363,6 +438,9 @@ extern const unsigned int faultmap_nr_strategies;
 bool faultmap_supported(const struct faultmap_memory *memory,
 			const struct faultmap_strategy *strategy);
 int faultmap_mmap(struct file *filp, struct vm_area_struct *vma);
+unsigned long faultmap_get_unmapped_area(struct file *filp, unsigned long addr,
+					 unsigned long len, unsigned long pgoff,
+					 unsigned long flags);
 void faultmap_settle_mappings(struct faultmap_buffer *buf);
 
 /* fault.c */
@@ -374,11 +452,20 @@ vm_fault_t faultmap_lazy_pfn_huge_fault(struct vm_fault *vmf, unsigned int order
 vm_fault_t faultmap_map_pages(struct vm_fault *vmf, pgoff_t first, pgoff_t last);
 
 /* batch.c */
+struct mutex *faultmap_pmd_lock(const pmd_t *pmd);
+void faultmap_batch_init(void);
 vm_fault_t faultmap_insert_around(struct faultmap_file *file,
 				  struct vm_fault *vmf, unsigned long *installed);
 int faultmap_insert_all_frames(struct faultmap_file *file,
 			       struct vm_area_struct *vma);
 int faultmap_make_first_table(struct vm_area_struct *vma);
+
+static inline bool faultmap_has_table(pmd_t *pmdp)
+{
+	pmd_t pmd = pmdp_get_lockless(pmdp);
+
+	return !pmd_none(pmd) && !pmd_leaf(pmd);
+}
 
 /* stats.c */
 static inline void faultmap_count(const struct faultmap_view *view,

@@ -20,10 +20,13 @@
  * @FAULTMAP_MEMORY_VMALLOC: vmalloc, in areas of at most 2 MiB
  * @FAULTMAP_MEMORY_KMALLOC: kmalloc, in page-aligned pieces of at most 64 KiB;
  *	mapped by page frame only, since such pages may not be referenced
- * @FAULTMAP_MEMORY_DMA: dma_alloc_coherent() on a device of the driver's own, in
+ * @FAULTMAP_MEMORY_DMA: dma_alloc_pages() for a device of the driver's own, in
  *	blocks of at most 2 MiB; mapped by page frame only
  * @FAULTMAP_MEMORY_PHYS: a device's memory; it has nodes, mapped by page frame
  *	only, and cannot be had from FAULTMAP_CREATE
+ * @FAULTMAP_MEMORY_COHERENT: dma_alloc_coherent() for the same device, in blocks of
+ *	at most 2 MiB; mapped eagerly only, by dma_mmap_coherent(), one block or a part
+ *	of it at a time (else mmap(2) fails with EOPNOTSUPP)
  */
 enum faultmap_memory_id {
 	FAULTMAP_MEMORY_PAGES = 0,
@@ -31,6 +34,7 @@ enum faultmap_memory_id {
 	FAULTMAP_MEMORY_KMALLOC = 2,
 	FAULTMAP_MEMORY_DMA = 3,
 	FAULTMAP_MEMORY_PHYS = 4,
+	FAULTMAP_MEMORY_COHERENT = 5,
 };
 
 /**
@@ -86,7 +90,7 @@ struct faultmap_create {
 };
 
 /* Bits of struct faultmap_info.flags */
-#define FAULTMAP_INFO_ALLOCATED	0x1U	/* the buffer has its memory */
+#define FAULTMAP_INFO_ALLOCATED	0x1U	/* the buffer has its memory: always */
 #define FAULTMAP_INFO_PRIVATE	0x2U	/* made by FAULTMAP_CREATE */
 #define FAULTMAP_INFO_REVOKED	0x4U	/* this descriptor is revoked */
 
@@ -94,7 +98,7 @@ struct faultmap_create {
  * struct faultmap_info - result of FAULTMAP_INFO
  * @bytes: size of the buffer in bytes
  * @extents: number of physically contiguous pieces that the buffer consists of,
- *	in the order of its offsets; 0 until the memory is allocated
+ *	in the order of its offsets; 0 of a device that is gone
  * @memory: an &enum faultmap_memory_id
  * @strategy: an &enum faultmap_strategy_id
  * @order: the largest block that was asked for, as a power of two of pages
@@ -125,8 +129,9 @@ struct faultmap_info {
  *	descriptor behind the mapping is revoked
  * @mmaps: calls of mmap(2) that reached the driver and succeeded; a mapping
  *	that the kernel merged into its neighbour without asking is not one
- * @opens: mappings added by fork, a split or a move
- * @closes: mappings taken away
+ * @opens: mappings added by fork, a split or a move; 0 with
+ *	FAULTMAP_STRATEGY_LAZY, whose mappings the kernel merges
+ * @closes: mappings taken away; likewise
  * @moves: mappings moved by mremap(2)
  * @zaps: times that RESIZE or REVOKE on this node or descriptor removed the
  *	buffer's translations from every process
@@ -136,6 +141,8 @@ struct faultmap_info {
  * private buffer, since the last FAULTMAP_STATS_RESET. The counts are exact:
  * @read_faults plus @write_faults is what the kernel adds to ru_minflt for the
  * same touches, unless threads touch one page at once: the kernel counts them all.
+ * Touches that it answers without the driver, of pages that are there (soft-dirty
+ * tracking, NUMA hints), it counts too.
  */
 struct faultmap_stats {
 	__u64 read_faults;
@@ -165,18 +172,19 @@ struct faultmap_resize {
 /**
  * define FAULTMAP_CREATE - make a private buffer (on /dev/faultmap/control)
  *
- * Returns a new close-on-exec descriptor, open for reading and writing. The
- * buffer lives as long as its descriptors and mappings, and has its memory from
- * the first mmap(2), read(2) or write(2) on, charged to whoever does that; these
- * fail with ENOSPC if all buffers together would have more memory than the
- * parameter max_total allows, and with ENOMEM if there is none.
+ * Returns a new close-on-exec descriptor, open for reading and writing: that of a
+ * regular file without a name, which has the buffer's size, takes ftruncate(2) for
+ * FAULTMAP_RESIZE, and can be opened again by /proc/self/fd. The buffer lives as long
+ * as its descriptors and mappings. Its memory is charged to the caller.
  *
  * EINVAL: @bytes is zero or no multiple of the page size; unknown @memory,
  * @strategy or @flags; @order or @window out of range; @reserved not zero. EFBIG:
  * @bytes is more than a file can have, or than the parameter max_size allows.
  * EOPNOTSUPP: the pair of memory and strategy is not supported, @memory is a
- * device's, or the kernel has nothing to batch with. E2BIG: an unknown member is
- * not zero. EFAULT: bad address. ENOMEM, EMFILE, ENFILE: as for open(2).
+ * device's, or there is nothing to batch with. ENOSPC: all buffers together would
+ * have more memory than the parameter max_total allows. EINTR: the caller is being
+ * killed. E2BIG: an unknown member is not zero. EFAULT: bad address. ENOMEM, EMFILE,
+ * ENFILE: as for open(2).
  */
 #define FAULTMAP_CREATE		_IOW(FAULTMAP_IOC_MAGIC, 0, struct faultmap_create)
 

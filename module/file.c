@@ -4,7 +4,6 @@
  * ioctl.
  */
 #include <linux/highmem.h>
-#include <linux/huge_mm.h>
 #include <linux/io.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
@@ -56,6 +55,8 @@ static void faultmap_view_release(struct kref *ref)
 	struct faultmap_view *view = container_of(ref, struct faultmap_view, ref);
 
 	faultmap_debugfs_remove(view);
+	if (view->private)
+		faultmap_private_forget(view);
 	faultmap_buffer_put(view->buffer);
 	faultmap_view_free(view);
 }
@@ -69,22 +70,49 @@ void faultmap_view_put(struct faultmap_view *view)
 	kref_put(&view->ref, faultmap_view_release);
 }
 
+static int faultmap_file_add(struct faultmap_file *file)
+{
+	struct faultmap_buffer *buf = file->buffer;
+	int ret;
+
+	if (mutex_lock_killable(&buf->open_lock))
+		return -EINTR;
+	ret = faultmap_buffer_populate(buf);
+	if (!ret) {
+		spin_lock(&buf->list_lock);
+		list_add_tail(&file->list, &buf->files);
+		spin_unlock(&buf->list_lock);
+	}
+	mutex_unlock(&buf->open_lock);
+	return ret;
+}
+
 /**
  * faultmap_file_create() - describe a new open file of a view
  * @view: the view, of which the file takes a reference
  *
- * Return: the description, for faultmap_file_attach() or faultmap_file_free(),
- * or NULL.
+ * The first one gives the buffer its memory: here, and not at mmap(2), where all
+ * threads of a process would wait for the mmap_lock until it is cleared.
+ *
+ * Context: may sleep, for long.
+ * Return: the description, for faultmap_file_attach() or faultmap_file_free(), or an
+ * ERR_PTR: -ENOMEM, -ENOSPC if other buffers have too much, -EINTR.
  */
 struct faultmap_file *faultmap_file_create(struct faultmap_view *view)
 {
 	struct faultmap_file *file = kzalloc(sizeof(*file), FM_GFP);
+	int ret;
 
 	if (!file)
-		return NULL;
-	kref_get(&view->ref);
+		return ERR_PTR(-ENOMEM);
 	file->view = view;
-	file->generation = READ_ONCE(view->buffer->generation);
+	file->buffer = view->buffer;
+	ret = faultmap_file_add(file);
+	if (ret) {
+		kfree(file);
+		return ERR_PTR(ret);
+	}
+	kref_get(&view->ref);
 	return file;
 }
 
@@ -94,6 +122,11 @@ struct faultmap_file *faultmap_file_create(struct faultmap_view *view)
  */
 void faultmap_file_free(struct faultmap_file *file)
 {
+	struct faultmap_buffer *buf = file->buffer;
+
+	spin_lock(&buf->list_lock);
+	list_del(&file->list);
+	spin_unlock(&buf->list_lock);
 	faultmap_view_put(file->view);
 	kfree(file);
 }
@@ -109,21 +142,42 @@ void faultmap_file_free(struct faultmap_file *file)
 void faultmap_file_attach(struct file *filp, struct faultmap_file *file)
 {
 	filp->private_data = file;
-	filp->f_mapping = file->view->buffer->inode->i_mapping;
+	filp->f_mapping = file->buffer->inode->i_mapping;
 	/* A write fault is no change of the device node. */
 	filp->f_mode |= FMODE_NOCMTIME | FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
 }
 
-static int faultmap_open(struct inode *inode, struct file *filp)
+static int faultmap_open_view(struct file *filp, struct faultmap_view *view)
 {
-	struct faultmap_node *node = container_of(filp->private_data,
-						  struct faultmap_node, misc);
-	struct faultmap_file *file = faultmap_file_create(node->view);
+	struct faultmap_file *file = faultmap_file_create(view);
 
-	if (!file)
-		return -ENOMEM;
+	if (IS_ERR(file))
+		return PTR_ERR(file);
 	faultmap_file_attach(filp, file);
 	return 0;
+}
+
+/* By way of /proc/PID/fd, since it has no name. */
+static int faultmap_reopen_private(struct inode *inode, struct file *filp)
+{
+	struct faultmap_view *view = faultmap_private_view(inode);
+	int ret;
+
+	if (!view)
+		return -ENXIO;
+	ret = faultmap_open_view(filp, view);
+	faultmap_view_put(view);
+	return ret;
+}
+
+static int faultmap_open(struct inode *inode, struct file *filp)
+{
+	struct faultmap_node *node;
+
+	if (S_ISREG(inode->i_mode))
+		return faultmap_reopen_private(inode, filp);
+	node = container_of(filp->private_data, struct faultmap_node, misc);
+	return faultmap_open_view(filp, node->view);
 }
 
 static int faultmap_release(struct inode *inode, struct file *filp)
@@ -137,7 +191,7 @@ static loff_t faultmap_llseek(struct file *filp, loff_t offset, int whence)
 	struct faultmap_file *file = filp->private_data;
 
 	return fixed_size_llseek(filp, offset, whence,
-				 i_size_read(file->view->buffer->inode));
+				 i_size_read(file->buffer->inode));
 }
 
 static void faultmap_copy_io(void *addr, void *memory, size_t len,
@@ -149,6 +203,25 @@ static void faultmap_copy_io(void *addr, void *memory, size_t len,
 		memcpy_fromio(memory, io, len);
 	else
 		memcpy_toio(io, memory, len);
+}
+
+/* The pages of memory that has frames are seen as user space sees them. */
+static void faultmap_copy_pfn(unsigned long pfn, size_t offset, void *memory,
+			      size_t len, enum faultmap_direction direction)
+{
+	if (direction == FM_FROM_BUFFER)
+		memcpy_from_page(memory, pfn_to_page(pfn), offset, len);
+	else
+		memcpy_to_page(pfn_to_page(pfn), offset, memory, len);
+}
+
+static void faultmap_copy_addr(void *addr, void *memory, size_t len,
+			       enum faultmap_direction direction)
+{
+	if (direction == FM_FROM_BUFFER)
+		memcpy(memory, addr, len);
+	else
+		memcpy(addr, memory, len);
 }
 
 /**
@@ -165,29 +238,40 @@ static void faultmap_copy_io(void *addr, void *memory, size_t len,
 size_t faultmap_copy(struct faultmap_file *file, loff_t pos, void *memory,
 		     size_t len, enum faultmap_direction direction)
 {
+	const struct faultmap_memory *kind = file->buffer->memory;
 	unsigned int offset = offset_in_page(pos);
 	pgoff_t pgoff = pos >> PAGE_SHIFT;
 	unsigned long pfn;
 	int idx;
 
+	/* A pgoff_t of 32 bits does not hold the page of every position. */
+	if (pos >= i_size_read(file->buffer->inode))
+		return 0;
 	len = min_t(size_t, len, PAGE_SIZE - offset);
-	idx = srcu_read_lock(&faultmap_srcu);
+	idx = faultmap_read_lock(file);
 	if (!faultmap_resolve(file, pgoff, 1, &pfn))
 		len = 0;
-	else if (file->view->buffer->memory->is_device)
+	else if (kind->is_device)
 		faultmap_copy_io(faultmap_kernel_addr(file, pgoff) + offset,
 				 memory, len, direction);
-	else if (direction == FM_FROM_BUFFER)
-		memcpy_from_page(memory, pfn_to_page(pfn), offset, len);
+	else if (kind->mmap)
+		faultmap_copy_addr(faultmap_kernel_addr(file, pgoff) + offset,
+				   memory, len, direction);
 	else
-		memcpy_to_page(pfn_to_page(pfn), offset, memory, len);
-	srcu_read_unlock(&faultmap_srcu, idx);
+		faultmap_copy_pfn(pfn, offset, memory, len, direction);
+	faultmap_read_unlock(file, idx);
 	return len;
 }
 
+/* What a read or write says that has moved nothing, and can go no further. */
+static ssize_t faultmap_stuck(const struct faultmap_file *file, ssize_t ret)
+{
+	return faultmap_revoked(file) ? -ENODEV : ret;
+}
+
 /*
- * User memory is never touched while faultmap_srcu is held: it may be a mapping
- * of this very buffer, whose fault, or whose mmap_lock, RESIZE waits for.
+ * User memory is never touched in a read section: it may be a mapping of this very
+ * buffer, whose fault, or whose mmap_lock, RESIZE waits for.
  */
 static ssize_t faultmap_read_pages(struct faultmap_file *file, loff_t *pos,
 				   struct iov_iter *to, char *bounce)
@@ -198,7 +282,7 @@ static ssize_t faultmap_read_pages(struct faultmap_file *file, loff_t *pos,
 		len = faultmap_copy(file, *pos, bounce, iov_iter_count(to),
 				    FM_FROM_BUFFER);
 		if (!len)
-			break;
+			return done ? done : faultmap_stuck(file, 0);
 		copied = copy_to_iter(bounce, len, to);
 		*pos += copied;
 		done += copied;
@@ -224,7 +308,7 @@ static ssize_t faultmap_write_pages(struct faultmap_file *file, loff_t *pos,
 			return done ? done : -EFAULT;
 		len = faultmap_copy(file, *pos, bounce, copied, FM_TO_BUFFER);
 		if (!len)
-			return done ? done : -ENOSPC;
+			return done ? done : faultmap_stuck(file, -ENOSPC);
 		*pos += len;
 		done += len;
 		if (fatal_signal_pending(current))
@@ -246,9 +330,6 @@ static ssize_t faultmap_rw(struct kiocb *iocb, struct iov_iter *iter,
 
 	if (faultmap_revoked(file))
 		return -ENODEV;
-	ret = faultmap_buffer_populate(file->view->buffer);
-	if (ret)
-		return ret;
 	bounce = (char *)__get_free_page(GFP_KERNEL);
 	if (!bounce)
 		return -ENOMEM;
@@ -264,6 +345,11 @@ static ssize_t faultmap_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 static ssize_t faultmap_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
+	struct inode *inode = file_inode(iocb->ki_filp);
+
+	/* Behind the end there is no room; a device has no end to append to. */
+	if (iocb->ki_flags & IOCB_APPEND && S_ISREG(inode->i_mode))
+		iocb->ki_pos = i_size_read(inode);
 	return faultmap_rw(iocb, from, faultmap_write_pages);
 }
 
@@ -286,8 +372,7 @@ static long faultmap_ioctl_info(struct file *filp, void *arg)
 	info->strategy = view->strategy->id;
 	info->order = buf->order;
 	info->window = view->window;
-	if (READ_ONCE(buf->addr))
-		info->flags |= FAULTMAP_INFO_ALLOCATED;
+	info->flags = FAULTMAP_INFO_ALLOCATED;
 	if (view->private)
 		info->flags |= FAULTMAP_INFO_PRIVATE;
 	if (faultmap_revoked(file))
@@ -314,6 +399,8 @@ static long faultmap_ioctl_stats_reset(struct file *filp, void *arg)
 static long faultmap_ioctl_resize(struct file *filp, void *arg)
 {
 	const struct faultmap_resize *resize = arg;
+	struct faultmap_file *file = filp->private_data;
+	struct inode *inode = file->buffer->inode;
 	int ret;
 
 	if (resize->flags)
@@ -321,7 +408,12 @@ static long faultmap_ioctl_resize(struct file *filp, void *arg)
 	ret = faultmap_check_bytes(resize->bytes);
 	if (ret)
 		return ret;
-	return faultmap_buffer_resize(filp->private_data, resize->bytes >> PAGE_SHIFT);
+	if (down_write_killable(&inode->i_rwsem))
+		return -EINTR;
+	ret = faultmap_revoked(file) ? -ENODEV :
+		faultmap_buffer_resize(file->view, resize->bytes >> PAGE_SHIFT);
+	inode_unlock(inode);
+	return ret;
 }
 
 static long faultmap_ioctl_revoke(struct file *filp, void *arg)
@@ -353,6 +445,44 @@ static void faultmap_show_fdinfo(struct seq_file *m, struct file *filp)
 	faultmap_stats_show(m, file->view);
 }
 
+/* truncate(2) has no file, which might be revoked. */
+static int faultmap_truncate(struct inode *inode, const struct iattr *attr)
+{
+	struct faultmap_view *view;
+	int ret;
+
+	ret = faultmap_check_bytes(attr->ia_size);
+	if (ret)
+		return ret;
+	if (attr->ia_valid & ATTR_FILE && faultmap_revoked(attr->ia_file->private_data))
+		return -ENODEV;
+	view = faultmap_private_view(inode);
+	if (!view)
+		return -ENXIO;
+	ret = faultmap_buffer_resize(view, attr->ia_size >> PAGE_SHIFT);
+	faultmap_view_put(view);
+	return ret;
+}
+
+/* The caller holds the inode lock. */
+static int faultmap_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+			    struct iattr *attr)
+{
+	int ret;
+
+	ret = setattr_prepare(idmap, dentry, attr);
+	if (!ret && attr->ia_valid & ATTR_SIZE) {
+		ret = faultmap_truncate(d_inode(dentry), attr);
+		attr->ia_valid &= ~ATTR_SIZE;
+	}
+	return ret ?: simple_setattr(idmap, dentry, attr);
+}
+
+/* Of private buffers, whose files look like regular ones. */
+const struct inode_operations faultmap_inode_ops = {
+	.setattr	= faultmap_setattr,
+};
+
 const struct file_operations faultmap_fops = {
 	.owner		= THIS_MODULE,
 	.open		= faultmap_open,
@@ -365,7 +495,8 @@ const struct file_operations faultmap_fops = {
 	.unlocked_ioctl	= faultmap_unlocked_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.mmap		= faultmap_mmap,
-	/* Where huge mappings fit. */
-	.get_unmapped_area = thp_get_unmapped_area,
+	.get_unmapped_area = faultmap_get_unmapped_area,
+	/* There is nothing that memory would have to be written to. */
+	.fsync		= noop_fsync,
 	.show_fdinfo	= faultmap_show_fdinfo,
 };

@@ -7,7 +7,6 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/anon_inodes.h>
 #include <linux/file.h>
 #include <linux/module.h>
 #include <linux/sizes.h>
@@ -56,7 +55,8 @@ static int faultmap_check_create(const struct faultmap_create *create)
 	    faultmap_check_window(create))
 		return -EINVAL;
 	memory = faultmap_memories[create->memory];
-	if ((create->flags & FAULTMAP_CREATE_BATCHED && !FM_HAVE_BATCH) ||
+	if ((create->flags & FAULTMAP_CREATE_BATCHED &&
+	     (!FM_HAVE_BATCH || memory->mmap)) ||
 	    memory->is_device ||
 	    !faultmap_supported(memory, faultmap_strategies[create->strategy]))
 		return -EOPNOTSUPP;
@@ -71,7 +71,8 @@ faultmap_create_view(const struct faultmap_create *create)
 	struct faultmap_buffer *buf;
 	struct faultmap_view *view;
 
-	buf = faultmap_buffer_create(faultmap_memories[create->memory],
+	buf = faultmap_buffer_create(faultmap_private_inode(),
+				     faultmap_memories[create->memory],
 				     create->bytes >> PAGE_SHIFT, create->order);
 	if (IS_ERR(buf))
 		return ERR_CAST(buf);
@@ -96,7 +97,7 @@ faultmap_create_file(const struct faultmap_create *create)
 		return ERR_CAST(view);
 	file = faultmap_file_create(view);
 	faultmap_view_put(view);
-	return file ?: ERR_PTR(-ENOMEM);
+	return file;
 }
 
 /*
@@ -119,15 +120,11 @@ static int faultmap_open_private(struct faultmap_file *file)
 
 	if (fd < 0)
 		return fd;
-	filp = anon_inode_create_getfile("[faultmap]", &faultmap_fops, NULL,
-					 O_RDWR | O_CLOEXEC, NULL);
+	filp = faultmap_private_file(file);
 	if (IS_ERR(filp)) {
 		put_unused_fd(fd);
 		return PTR_ERR(filp);
 	}
-	/* Before 7.x a write fault asks the inode only, not the file. */
-	if (FM_OWN_ANON_INODES)
-		file_inode(filp)->i_flags |= S_NOCMTIME;
 	faultmap_debugfs_add(file->view, NULL);
 	faultmap_file_attach(filp, file);
 	fd_install(fd, filp);
@@ -169,8 +166,21 @@ static long faultmap_control_ioctl(struct file *filp, unsigned int cmd,
 				   ARRAY_SIZE(faultmap_control_ioctls));
 }
 
+static int faultmap_control_open(struct inode *inode, struct file *filp)
+{
+	return faultmap_private_pin();
+}
+
+static int faultmap_control_release(struct inode *inode, struct file *filp)
+{
+	faultmap_private_unpin();
+	return 0;
+}
+
 static const struct file_operations faultmap_control_fops = {
 	.owner		= THIS_MODULE,
+	.open		= faultmap_control_open,
+	.release	= faultmap_control_release,
 	.unlocked_ioctl	= faultmap_control_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 };
@@ -190,7 +200,7 @@ static int faultmap_add_nodes_of(const struct faultmap_memory *memory,
 	struct faultmap_buffer *buf;
 	int ret;
 
-	buf = faultmap_buffer_create(memory, npages,
+	buf = faultmap_buffer_create(faultmap_inode_create(), memory, npages,
 				     memory->has_order ? order : 0);
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);
@@ -242,6 +252,7 @@ static int faultmap_init_memory(void)
 	ret = faultmap_dma_init();
 	if (ret)
 		goto exit_buffer;
+	faultmap_batch_init();
 	faultmap_debugfs_init();
 	return 0;
 
@@ -253,6 +264,7 @@ exit_buffer:
 static void faultmap_exit_memory(void)
 {
 	faultmap_debugfs_exit();
+	faultmap_pinned_exit();
 	faultmap_dma_exit();
 	faultmap_inode_exit();
 }

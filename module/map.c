@@ -2,6 +2,7 @@
 /*
  * mmap(2): the strategies, the eager mapping, and the life of a mapping.
  */
+#include <linux/mman.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -33,9 +34,9 @@ static struct faultmap_mapping *faultmap_mapping_create(struct faultmap_buffer *
 	mapping->buffer = buf;
 	mapping->mm = mm;
 	mmgrab(mm);
-	spin_lock(&buf->unsettled_lock);
+	spin_lock(&buf->list_lock);
 	list_add_tail(&mapping->node, &buf->unsettled);
-	spin_unlock(&buf->unsettled_lock);
+	spin_unlock(&buf->list_lock);
 	return mapping;
 }
 
@@ -44,20 +45,20 @@ static void faultmap_mapping_release(struct kref *ref)
 	struct faultmap_mapping *mapping =
 		container_of(ref, struct faultmap_mapping, ref);
 
-	spin_lock(&mapping->buffer->unsettled_lock);
+	spin_lock(&mapping->buffer->list_lock);
 	list_del(&mapping->node);
-	spin_unlock(&mapping->buffer->unsettled_lock);
+	spin_unlock(&mapping->buffer->list_lock);
 	mmdrop(mapping->mm);
 	kfree(mapping);
 }
 
-/* Returns an address space with an unsettled mapping, for mmput(), or NULL. */
+/* Returns an address space with an unsettled mapping, for mmput_async(), or NULL. */
 static struct mm_struct *faultmap_next_unsettled(struct faultmap_buffer *buf)
 {
 	struct faultmap_mapping *mapping;
 	struct mm_struct *mm = NULL;
 
-	spin_lock(&buf->unsettled_lock);
+	spin_lock(&buf->list_lock);
 	while (!mm) {
 		mapping = list_first_entry_or_null(&buf->unsettled,
 						   struct faultmap_mapping, node);
@@ -67,7 +68,7 @@ static struct mm_struct *faultmap_next_unsettled(struct faultmap_buffer *buf)
 		if (mmget_not_zero(mapping->mm))
 			mm = mapping->mm;
 	}
-	spin_unlock(&buf->unsettled_lock);
+	spin_unlock(&buf->list_lock);
 	return mm;
 }
 
@@ -91,7 +92,8 @@ void faultmap_settle_mappings(struct faultmap_buffer *buf)
 	while ((mm = faultmap_next_unsettled(buf))) {
 		mmap_read_lock(mm);
 		mmap_read_unlock(mm);
-		mmput(mm);
+		/* The last reference, and then all of exit_mmap(), is for others. */
+		mmput_async(mm);
 	}
 }
 
@@ -193,17 +195,17 @@ static int faultmap_do_eager_mmap(struct faultmap_file *file,
 	struct faultmap_mapping *mapping;
 	int idx, ret;
 
-	mapping = faultmap_mapping_create(file->view->buffer, vma->vm_mm);
+	mapping = faultmap_mapping_create(file->buffer, vma->vm_mm);
 	if (!mapping)
 		return -ENOMEM;
 
-	idx = srcu_read_lock(&faultmap_srcu);
+	idx = faultmap_read_lock(file);
 	ret = fill(file, vma);
 	/* The kernel would, but only when RESIZE no longer waits for us. */
 	if (ret)
 		zap_vma_range(vma, vma->vm_start, vma->vm_end - vma->vm_start);
-	srcu_read_unlock(&faultmap_srcu, idx);
-	/* REVOKE may have come after the check, while memory was allocated. */
+	faultmap_read_unlock(file, idx);
+	/* REVOKE may have come after the check. */
 	if (ret == -ENXIO && faultmap_revoked(file))
 		ret = -ENODEV;
 	if (ret) {
@@ -238,29 +240,60 @@ static int faultmap_remap_runs(struct faultmap_file *file,
 }
 
 /*
- * Of a remap over a whole VMA, x86 notes that its PAT has reserved the frames. When
- * one who unmaps it meets RESIZE or REVOKE, the slower of the two finds no frame to
- * give back, and warns. Of RAM nothing was reserved, so nothing need be noted.
+ * Of a remap over a whole VMA, x86 notes up to 6.15 that its PAT has reserved the
+ * frames. Of RAM it has not, and when one who unmaps it meets RESIZE or REVOKE, the
+ * slower of the two finds no frame to give back, and warns: nothing need be noted.
+ * Of a device's memory, what is unmapped in parts then frees what is not there, or a
+ * piece of our own reservation: remaps of less only look the type up.
  */
-static int faultmap_remap_all(struct faultmap_file *file,
+static int faultmap_remap_ram(struct faultmap_file *file,
 			      struct vm_area_struct *vma)
 {
-	const struct faultmap_memory *memory = file->view->buffer->memory;
-	unsigned long pfn;
-	int ret = faultmap_make_first_table(vma);
+	int ret = faultmap_make_first_table(vma) ?: faultmap_remap_runs(file, vma);
 
-	if (ret)
-		return ret;
-	ret = -E2BIG;
-	if (memory->mmap && faultmap_resolve(file, vma->vm_pgoff, vma_pages(vma),
-					     &pfn) == vma_pages(vma))
-		ret = memory->mmap(faultmap_kernel_addr(file, vma->vm_pgoff), pfn,
-				   vma);
-	if (ret == -E2BIG)
-		ret = faultmap_remap_runs(file, vma);
-	if (!memory->is_device)
-		vm_flags_clear(vma, VM_PAT);
+	vm_flags_clear(vma, VM_PAT);
 	return ret;
+}
+
+static int faultmap_remap_device(struct faultmap_file *file,
+				 struct vm_area_struct *vma)
+{
+	unsigned long rest = vma->vm_end - vma->vm_start - PAGE_SIZE, pfn;
+	int ret;
+
+	if (faultmap_resolve(file, vma->vm_pgoff, vma_pages(vma), &pfn) !=
+	    vma_pages(vma))
+		return -ENXIO;
+	ret = remap_pfn_range(vma, vma->vm_start, pfn, PAGE_SIZE,
+			      vma->vm_page_prot);
+	if (ret || !rest)
+		return ret;
+	return remap_pfn_range(vma, vma->vm_start + PAGE_SIZE, pfn + 1, rest,
+			       vma->vm_page_prot);
+}
+
+/* Memory that is mapped by its own kind, which takes one block. */
+static int faultmap_remap_block(struct faultmap_file *file,
+				struct vm_area_struct *vma)
+{
+	unsigned long first;
+	void *block;
+	int ret;
+
+	block = faultmap_resolve_block(file, vma->vm_pgoff, vma_pages(vma), &first);
+	if (IS_ERR(block))
+		return PTR_ERR(block);
+	ret = faultmap_make_first_table(vma) ?:
+	      file->buffer->memory->mmap(vma, block, first);
+	vm_flags_clear(vma, VM_PAT);
+	return ret;
+}
+
+static faultmap_fill_fn faultmap_choose_remap(const struct faultmap_memory *memory)
+{
+	if (memory->is_device)
+		return faultmap_remap_device;
+	return memory->mmap ? faultmap_remap_block : faultmap_remap_ram;
 }
 
 /* What remap_pfn_range() sets, so that only the way and time of mapping differ. */
@@ -270,7 +303,8 @@ static int faultmap_eager_mmap(struct faultmap_file *file,
 			       struct vm_area_struct *vma)
 {
 	if (!file->view->batched)
-		return faultmap_do_eager_mmap(file, vma, faultmap_remap_all);
+		return faultmap_do_eager_mmap(file, vma,
+				faultmap_choose_remap(file->buffer->memory));
 	vm_flags_set(vma, FM_REMAP_FLAGS);
 	return faultmap_do_eager_mmap(file, vma, faultmap_insert_all_frames);
 }
@@ -296,9 +330,11 @@ static const struct faultmap_strategy faultmap_eager = {
 	.mmap	= faultmap_eager_mmap,
 };
 
+/*
+ * Without .open and .close, whose counts would be exact only where the kernel merges
+ * no mappings: with .close, what mprotect(2) has split never merges back.
+ */
 static const struct vm_operations_struct faultmap_lazy_vm_ops = {
-	.open	= faultmap_vma_open,
-	.close	= faultmap_vma_close,
 	.mremap	= faultmap_vma_mremap,
 	.fault	= faultmap_lazy_fault,
 	.map_pages = faultmap_map_pages,
@@ -423,11 +459,14 @@ const unsigned int faultmap_nr_strategies = ARRAY_SIZE(faultmap_strategies);
  * @memory: a kind of memory
  * @strategy: a strategy
  *
- * Return: false if the strategy hands out pages that may not be referenced.
+ * Return: false if the strategy hands out pages that may not be referenced, or frames
+ * of memory that has its own way to be mapped eagerly, and no other.
  */
 bool faultmap_supported(const struct faultmap_memory *memory,
 			const struct faultmap_strategy *strategy)
 {
+	if (memory->mmap)
+		return strategy->id == FAULTMAP_STRATEGY_EAGER;
 	return memory->has_pages || !strategy->by_page;
 }
 
@@ -440,7 +479,7 @@ static bool faultmap_is_cow(struct vm_area_struct *vma)
 static int faultmap_check_mmap(const struct faultmap_file *file,
 			       struct vm_area_struct *vma)
 {
-	unsigned long npages = READ_ONCE(file->view->buffer->npages);
+	unsigned long npages = READ_ONCE(file->buffer->npages);
 
 	if (!file->view->strategy->cow && faultmap_is_cow(vma))
 		return -EINVAL;
@@ -460,11 +499,8 @@ static int faultmap_do_mmap(struct faultmap_file *file,
 	ret = faultmap_check_mmap(file, vma);
 	if (ret)
 		return ret;
-	ret = faultmap_buffer_populate(file->view->buffer);
-	if (ret)
-		return ret;
-	if (file->view->buffer->memory->is_device)
-		vma->vm_page_prot = faultmap_phys_prot(file->view->buffer,
+	if (file->buffer->memory->is_device)
+		vma->vm_page_prot = faultmap_phys_prot(file->buffer,
 						       vma->vm_page_prot);
 	vma->vm_ops = strategy->vm_ops;
 	return strategy->mmap ? strategy->mmap(file, vma) : 0;
@@ -478,8 +514,9 @@ static int faultmap_do_mmap(struct faultmap_file *file,
  * Context: the mmap_lock is held for writing.
  * Return: 0; -EINVAL for a private mapping under a strategy that cannot copy on
  * write; -ENODEV if the file is revoked; -ENXIO if the range reaches beyond the
- * buffer; -ENOMEM; -ENOSPC. On failure the kernel removes what was mapped, and
- * calls none of the VMA's operations.
+ * buffer; -EOPNOTSUPP if memory that is mapped block by block has more than one there;
+ * -ENOMEM. On failure the kernel removes what was mapped, and calls none of the VMA's
+ * operations.
  */
 int faultmap_mmap(struct file *filp, struct vm_area_struct *vma)
 {
@@ -491,4 +528,48 @@ int faultmap_mmap(struct file *filp, struct vm_area_struct *vma)
 	if (!ret)
 		faultmap_count(file->view, FM_MMAPS, 1);
 	return ret;
+}
+
+/* Whether a fault may map more than its page, where alignment allows it. */
+static bool faultmap_maps_many(const struct faultmap_view *view)
+{
+	switch (view->strategy->id) {
+	case FAULTMAP_STRATEGY_LAZY:
+		return FM_KEEP_FOLIOS && view->buffer->order >= PMD_SHIFT - PAGE_SHIFT;
+	case FAULTMAP_STRATEGY_LAZY_PFN:
+		return view->window != 1;
+	default:
+		return false;
+	}
+}
+
+/**
+ * faultmap_get_unmapped_area() - choose where to map
+ * @filp: a file of the buffer
+ * @addr: where the caller would like it, or 0
+ * @len: how much, in bytes
+ * @pgoff: the offset into the buffer in pages
+ * @flags: of mmap(2)
+ *
+ * A hint that fits is taken. Without one, what can be mapped by PMDs or windows is
+ * aligned to fit those.
+ *
+ * Context: the mmap_lock is held for writing.
+ * Return: the address, or a negative errno.
+ */
+unsigned long faultmap_get_unmapped_area(struct file *filp, unsigned long addr,
+					 unsigned long len, unsigned long pgoff,
+					 unsigned long flags)
+{
+	const struct faultmap_file *file = filp->private_data;
+	unsigned long plain;
+
+	if (!faultmap_maps_many(file->view) || flags & MAP_FIXED)
+		return mm_get_unmapped_area(filp, addr, len, pgoff, flags);
+	if (addr) {
+		plain = mm_get_unmapped_area(filp, addr, len, pgoff, flags);
+		if (plain == PAGE_ALIGN(addr))
+			return plain;
+	}
+	return thp_get_unmapped_area(filp, addr, len, pgoff, flags);
 }

@@ -20,21 +20,7 @@
  */
 #define FAULTMAP_GFP_LAST	(FAULTMAP_GFP | __GFP_RETRY_MAYFAIL)
 
-/* Stores the addresses of memory that is freed as one. */
-static long faultmap_one_block(unsigned long *addr, void *block,
-			       unsigned long pages)
-{
-	unsigned long i;
-
-	if (!block)
-		return -ENOMEM;
-	for (i = 0; i < pages; i++)
-		addr[i] = (unsigned long)block + (i << PAGE_SHIFT);
-	addr[0] |= FM_BLOCK;
-	return pages;
-}
-
-static struct page *faultmap_alloc_block(unsigned int *order)
+static struct page *faultmap_alloc_pages(unsigned int *order)
 {
 	struct page *page;
 
@@ -48,48 +34,38 @@ static struct page *faultmap_alloc_block(unsigned int *order)
 }
 
 /*
- * A folio is mapped as a whole for one fault, where the kernel finds it inside
- * the VMA and inside the inode's size; for that, it must know where it lies.
+ * The kernel maps a folio as a whole for one fault, from the address on that is
+ * aligned to its size, and trusts that it lies as aligned in its file.
  */
-static long faultmap_keep_folio(unsigned long *addr, struct page *page,
-				unsigned long first, unsigned long pages)
+static unsigned int faultmap_fitting_order(unsigned long first, unsigned long pages)
 {
-	page_folio(page)->index = first;
-	return faultmap_one_block(addr, page_address(page), pages);
+	unsigned int order = ilog2(pages);
+
+	return first ? min_t(unsigned int, order, __ffs(first)) : order;
 }
 
 /*
- * The tail pages of a plain block have no reference count of their own; handed to
- * a page table they would be freed at the first unmap.
+ * A block is kept as a folio where the kernel compares that with the inode's size.
+ * Else it is split: the tail pages of a plain block have no reference count of their
+ * own; handed to a page table they would be freed at the first unmap.
  */
-static long faultmap_split_block(unsigned long *addr, struct page *page,
-				 unsigned int order)
+static int faultmap_pages_alloc(const struct faultmap_buffer *buf,
+				unsigned long first, struct faultmap_block *block)
 {
-	unsigned long i;
+	unsigned int order = min(buf->order,
+				 faultmap_fitting_order(first, block->npages));
+	struct page *page = faultmap_alloc_pages(&order);
 
-	if (order)
-		split_page(page, order);
-	for (i = 0; i < 1UL << order; i++)
-		addr[i] = (unsigned long)page_address(page + i) | FM_BLOCK;
-	return i;
-}
-
-static long faultmap_pages_alloc(const struct faultmap_buffer *buf,
-				 unsigned long *addr, unsigned long first,
-				 unsigned long pages)
-{
-	unsigned int order = min_t(unsigned int, buf->order, ilog2(pages));
-	struct page *page;
-
-	page = faultmap_alloc_block(&order);
 	if (!page)
 		return -ENOMEM;
-	if (order && FM_KEEP_FOLIOS)
-		return faultmap_keep_folio(addr, page, first, 1UL << order);
-	return faultmap_split_block(addr, page, order);
+	block->addr = page_address(page);
+	block->npages = 1UL << order;
+	block->split = order && !FM_KEEP_FOLIOS;
+	if (block->split)
+		split_page(page, order);
+	return 0;
 }
 
-/* Who has pinned it frees it. */
 static void faultmap_pages_free(void *addr)
 {
 	put_page(virt_to_page(addr));
@@ -106,13 +82,13 @@ static const struct faultmap_memory faultmap_pages = {
 	.free		= faultmap_pages_free,
 };
 
-static long faultmap_vmalloc_alloc(const struct faultmap_buffer *buf,
-				   unsigned long *addr, unsigned long first,
-				   unsigned long pages)
+static int faultmap_vmalloc_alloc(const struct faultmap_buffer *buf,
+				  unsigned long first,
+				  struct faultmap_block *block)
 {
-	return faultmap_one_block(addr, __vmalloc(pages << PAGE_SHIFT,
-						  FAULTMAP_GFP_LAST | __GFP_NOWARN),
-				  pages);
+	block->addr = __vmalloc(block->npages << PAGE_SHIFT,
+				FAULTMAP_GFP_LAST | __GFP_NOWARN);
+	return block->addr ? 0 : -ENOMEM;
 }
 
 static void faultmap_vmalloc_free(void *addr)
@@ -120,8 +96,7 @@ static void faultmap_vmalloc_free(void *addr)
 	vfree(addr);
 }
 
-static unsigned long faultmap_vmalloc_to_pfn(const struct faultmap_buffer *buf,
-					     const void *addr)
+static unsigned long faultmap_vmalloc_to_pfn(const void *addr)
 {
 	return page_to_pfn(vmalloc_to_page(addr));
 }
@@ -138,14 +113,14 @@ static const struct faultmap_memory faultmap_vmalloc = {
 };
 
 /* A power of two of bytes, from a page on, comes aligned to itself. */
-static long faultmap_kmalloc_alloc(const struct faultmap_buffer *buf,
-				   unsigned long *addr, unsigned long first,
-				   unsigned long pages)
+static int faultmap_kmalloc_alloc(const struct faultmap_buffer *buf,
+				  unsigned long first,
+				  struct faultmap_block *block)
 {
-	pages = rounddown_pow_of_two(pages);
-	return faultmap_one_block(addr, kmalloc(pages << PAGE_SHIFT,
-						FAULTMAP_GFP_LAST | __GFP_NOWARN),
-				  pages);
+	block->npages = rounddown_pow_of_two(block->npages);
+	block->addr = kmalloc(block->npages << PAGE_SHIFT,
+			      FAULTMAP_GFP_LAST | __GFP_NOWARN);
+	return block->addr ? 0 : -ENOMEM;
 }
 
 static void faultmap_kmalloc_free(void *addr)
@@ -168,6 +143,7 @@ const struct faultmap_memory *const faultmap_memories[] = {
 	[FAULTMAP_MEMORY_KMALLOC]	= &faultmap_kmalloc,
 	[FAULTMAP_MEMORY_DMA]		= &faultmap_dma,
 	[FAULTMAP_MEMORY_PHYS]		= &faultmap_phys,
+	[FAULTMAP_MEMORY_COHERENT]	= &faultmap_coherent,
 };
 
 const unsigned int faultmap_nr_memories = ARRAY_SIZE(faultmap_memories);

@@ -70,7 +70,8 @@ static bool faultmap_pci_wanted(struct pci_dev *pdev)
 {
 	resource_size_t len = pci_resource_len(pdev, FM_IVSHMEM_BAR);
 
-	return len && PAGE_ALIGNED(len) &&
+	return pci_resource_flags(pdev, FM_IVSHMEM_BAR) & IORESOURCE_MEM &&
+	       len && PAGE_ALIGNED(len) &&
 	       !faultmap_phys_has(pci_resource_start(pdev, FM_IVSHMEM_BAR),
 				  pci_resource_end(pdev, FM_IVSHMEM_BAR));
 }

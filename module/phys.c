@@ -18,7 +18,7 @@
 #include "faultmap.h"
 
 static char *phys;
-module_param(phys, charp, 0444);
+module_param_hw(phys, charp, iomem, 0444);
 MODULE_PARM_DESC(phys, "a device's memory to show as phys-*, as SIZE@ADDRESS, such as 1M@0xfe000000; whole pages that are not RAM and that no driver has claimed (default none)");
 
 static char *cache = "uc";
@@ -35,54 +35,54 @@ static const char *const faultmap_cache_names[] = {
 static struct faultmap_range faultmap_phys_range;
 static LIST_HEAD(faultmap_phys_nodes);
 
-static long faultmap_phys_alloc(const struct faultmap_buffer *buf,
-				unsigned long *addr, unsigned long first,
-				unsigned long pages)
-{
-	unsigned long virt = (__force unsigned long)buf->range.virt, i;
-
-	for (i = 0; i < pages; i++)
-		addr[i] = virt + ((first + i) << PAGE_SHIFT);
-	return pages;
-}
-
-static unsigned long faultmap_phys_to_pfn(const struct faultmap_buffer *buf,
-					  const void *addr)
-{
-	const struct faultmap_range *range = &buf->range;
-
-	return PHYS_PFN(range->start) +
-	       ((addr - (__force const void *)range->virt) >> PAGE_SHIFT);
-}
-
-/*
- * Up to 6.12, one remap of a whole VMA makes x86 track the memory type for it, and
- * what is unmapped in parts then frees what is not there, or a piece of our own
- * reservation. Remaps of less only look it up.
- */
-static int faultmap_phys_mmap(const void *addr, unsigned long pfn,
-			      struct vm_area_struct *vma)
-{
-	unsigned long rest = vma->vm_end - vma->vm_start - PAGE_SIZE;
-	int ret;
-
-	ret = remap_pfn_range(vma, vma->vm_start, pfn, PAGE_SIZE,
-			      vma->vm_page_prot);
-	if (ret || !rest)
-		return ret;
-	return remap_pfn_range(vma, vma->vm_start + PAGE_SIZE, pfn + 1, rest,
-			       vma->vm_page_prot);
-}
-
 const struct faultmap_memory faultmap_phys = {
 	.name		= "phys",
 	.id		= FAULTMAP_MEMORY_PHYS,
 	.is_device	= true,
-	.max_block	= ULONG_MAX,
-	.alloc		= faultmap_phys_alloc,
-	.to_pfn		= faultmap_phys_to_pfn,
-	.mmap		= faultmap_phys_mmap,
 };
+
+#ifdef CONFIG_X86
+/*
+ * ioremap() may have got another memory type than it asked for, by what the MTRRs or
+ * PAT say of the range. User space must have the same.
+ */
+static pgprot_t faultmap_kernel_prot(const void __iomem *virt)
+{
+	unsigned int level;
+	pte_t *pte = lookup_address((__force unsigned long)virt, &level);
+	pgprot_t prot = pte_pgprot(*pte);
+
+	return level == PG_LEVEL_4K ? prot : pgprot_large_2_4k(prot);
+}
+
+static pgprot_t faultmap_same_type(pgprot_t kernel, pgprot_t prot)
+{
+	return __pgprot((pgprot_val(prot) & ~_PAGE_CACHE_MASK) |
+			(pgprot_val(kernel) & _PAGE_CACHE_MASK));
+}
+#else
+static pgprot_t faultmap_kernel_prot(const void __iomem *virt)
+{
+	return PAGE_KERNEL;
+}
+
+static pgprot_t faultmap_same_type(pgprot_t kernel, pgprot_t prot)
+{
+	return prot;
+}
+#endif
+
+static pgprot_t faultmap_wanted_type(enum faultmap_cache how, pgprot_t prot)
+{
+	switch (how) {
+	case FM_WRITE_BACK:
+		return prot;
+	case FM_WRITE_COMBINED:
+		return pgprot_writecombine(prot);
+	default:
+		return pgprot_noncached(prot);
+	}
+}
 
 /**
  * faultmap_phys_prot() - see that user space accesses device memory as we do
@@ -93,15 +93,8 @@ const struct faultmap_memory faultmap_phys = {
  */
 pgprot_t faultmap_phys_prot(const struct faultmap_buffer *buf, pgprot_t prot)
 {
-	prot = pgprot_decrypted(prot);
-	switch (buf->range.cache) {
-	case FM_WRITE_BACK:
-		return prot;
-	case FM_WRITE_COMBINED:
-		return pgprot_writecombine(prot);
-	default:
-		return pgprot_noncached(prot);
-	}
+	prot = faultmap_wanted_type(buf->range.cache, pgprot_decrypted(prot));
+	return faultmap_same_type(buf->range.prot, prot);
 }
 
 static void __iomem *faultmap_ioremap(phys_addr_t start, u64 bytes,
@@ -132,7 +125,10 @@ int faultmap_range_map(struct faultmap_range *range, phys_addr_t start, u64 byte
 	range->cache = match_string(faultmap_cache_names,
 				    ARRAY_SIZE(faultmap_cache_names), cache);
 	range->virt = faultmap_ioremap(start, bytes, range->cache);
-	return range->virt ? 0 : -ENOMEM;
+	if (!range->virt)
+		return -ENOMEM;
+	range->prot = faultmap_kernel_prot(range->virt);
+	return 0;
 }
 
 /**
@@ -155,7 +151,8 @@ struct faultmap_buffer *faultmap_range_buffer(const struct faultmap_range *range
 {
 	struct faultmap_buffer *buf;
 
-	buf = faultmap_buffer_create(&faultmap_phys, range->npages, 0);
+	buf = faultmap_buffer_create(faultmap_inode_create(), &faultmap_phys,
+				     range->npages, 0);
 	if (!IS_ERR(buf))
 		buf->range = *range;
 	return buf;

@@ -44,7 +44,7 @@ static __u64 *faultmap_field(struct faultmap_stats *stats,
 }
 
 static void faultmap_stats_sum(const struct faultmap_view *view,
-			       struct faultmap_stats *sum)
+			       struct faultmap_counters *sum)
 {
 	unsigned int i;
 	int cpu;
@@ -55,7 +55,7 @@ static void faultmap_stats_sum(const struct faultmap_view *view,
 			per_cpu_ptr(view->counters, cpu);
 
 		for (i = 0; i < FM_NR_COUNTERS; i++)
-			*faultmap_field(sum, i) += READ_ONCE(counters->count[i]);
+			sum->count[i] += READ_ONCE(counters->count[i]);
 	}
 }
 
@@ -63,15 +63,18 @@ static void faultmap_stats_sum(const struct faultmap_view *view,
  * faultmap_stats_read() - take a snapshot of the counters
  * @view: whose
  * @stats: where they go
+ *
+ * They are exact up to the range of an unsigned long, where they begin anew.
  */
 void faultmap_stats_read(struct faultmap_view *view, struct faultmap_stats *stats)
 {
+	struct faultmap_counters sum;
 	unsigned int i;
 
 	spin_lock(&view->base_lock);
-	faultmap_stats_sum(view, stats);
+	faultmap_stats_sum(view, &sum);
 	for (i = 0; i < FM_NR_COUNTERS; i++)
-		*faultmap_field(stats, i) -= *faultmap_field(&view->base, i);
+		*faultmap_field(stats, i) = sum.count[i] - view->base.count[i];
 	spin_unlock(&view->base_lock);
 }
 
