@@ -231,6 +231,20 @@ in_root()
 	' bash "$root" "$sources" "${run:-}" "$@"
 }
 
+# The module that waits, for those who ask for it.
+build_delays()
+{
+	[ "$DELAYS" = 1 ] || return 0
+	in_root make -C "/lib/modules/$release/build" M=/build/selftests/delays modules
+	cp "$sources/selftests/delays/faultmap_delays.ko" "$run"
+}
+
+# build_all FLAG...: the flags are for the driver's make
+build_all()
+{
+	in_root bash selftests/vm/build "$@" && build_delays
+}
+
 build()
 {
 	# The branches of its checks are not the module's.
@@ -239,8 +253,8 @@ build()
 	start_run
 	sync_sources
 	if [ "$V" = 1 ]; then
-		in_root bash selftests/vm/build "${flags[@]}" >&2 || exit 97
-	elif ! in_root bash selftests/vm/build "${flags[@]}" >"$run/build.log" 2>&1; then
+		build_all "${flags[@]}" >&2 || exit 97
+	elif ! build_all "${flags[@]}" >"$run/build.log" 2>&1; then
 		tail -n 100 "$run/build.log" >&2
 		keep_run
 		say "the build for $release failed: see above"
