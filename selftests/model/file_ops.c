@@ -21,11 +21,13 @@ static int check_create(const struct m_op *op)
 {
 	bool frames = op->strategy == FAULTMAP_STRATEGY_LAZY_PFN;
 
-	if (op->memory > FAULTMAP_MEMORY_PHYS || op->strategy >= M_STRATEGIES ||
+	if (op->memory > M_COHERENT || op->strategy >= M_STRATEGIES ||
 	    op->flags & M_BADFLAG || op->window > (frames ? FAULTMAP_WINDOW_MAX : 1) ||
 	    (op->flags & M_BATCHED && op->strategy != FAULTMAP_STRATEGY_EAGER))
 		return -EINVAL;
-	if (op->memory == FAULTMAP_MEMORY_PHYS || !m_supported(op->memory, op->strategy))
+	if (op->memory == FAULTMAP_MEMORY_PHYS ||
+	    (op->memory == M_COHERENT && op->strategy != FAULTMAP_STRATEGY_EAGER) ||
+	    !m_supported(op->memory, op->strategy))
 		return -EOPNOTSUPP;
 	if (op->order > (op->memory == FAULTMAP_MEMORY_PAGES ? MAX_ORDER : 0))
 		return -EINVAL;
@@ -43,7 +45,7 @@ static bool do_create(struct m_world *w, struct m_proc *p, const struct m_op *op
 		return false;
 	if (want->ret)
 		return true;
-	if (op->len > w->config.pages * M_PAGE)
+	if (op->len > w->config.pages * M_PAGE || op->memory == M_COHERENT)
 		return false;
 	buffer = m_buffer_create(w, op->memory, op->len / M_PAGE, op->order);
 	p->fd[op->fd] = m_file_create(m_view_create(w, buffer, op->strategy, window), 0);
@@ -89,6 +91,17 @@ static bool do_dup(struct m_proc *from, struct m_proc *p,
 	return true;
 }
 
+/* open(2) of /proc/self/fd/N, whose file works. */
+static bool do_reopen(struct m_proc *p, const struct m_op *op)
+{
+	struct m_file *file = p->fd[op->fd];
+
+	if (!file || p->fd[op->fd2] || m_revoked(file))
+		return false;
+	p->fd[op->fd2] = m_file_create(file->view, op->flags);
+	return true;
+}
+
 /* pread(2) and pwrite(2) with memory of the process's own. */
 static bool do_pread(struct m_file *file, const struct m_op *op,
 		     struct m_want *want)
@@ -109,7 +122,6 @@ static bool do_pread(struct m_file *file, const struct m_op *op,
 	}
 	buffer = file->view->buffer;
 	size = buffer->npages * M_PAGE;
-	buffer->allocated = true;
 	if (op->off >= size) {
 		want->ret = write ? -ENOSPC : 0;
 		return true;
@@ -127,13 +139,53 @@ static bool do_pread(struct m_file *file, const struct m_op *op,
 	return true;
 }
 
-static void resize(struct m_world *w, struct m_view *view, uint64_t npages)
+/* The same, a word of each page. */
+static bool do_skim(struct m_file *file, const struct m_op *op, struct m_want *want)
+{
+	bool write = op->kind == M_STAMP;
+	struct m_buffer *buffer;
+	uint64_t i, word;
+	uint8_t *bytes;
+
+	if (!op->n || op->pg + op->n > TOO_LARGE / M_PAGE || op->off > M_PAGE - 8)
+		return false;
+	if (!file || !(write ? file->can_write : file->can_read)) {
+		want->ret = -EBADF;
+		return true;
+	}
+	if (m_revoked(file)) {
+		want->ret = -ENODEV;
+		return true;
+	}
+	buffer = file->view->buffer;
+	if (write && op->pg >= buffer->npages) {
+		want->ret = -ENOSPC;
+		return true;
+	}
+	want->has_hash = !write;
+	want->hash = M_HASH_START;
+	for (i = 0; i < op->n && op->pg + i < buffer->npages; i++) {
+		bytes = buffer->bytes + (op->pg + i) * M_PAGE + op->off;
+		word = m_word(op->stamp, i);
+		if (write)
+			memcpy(bytes, &word, sizeof(word));
+		else
+			memcpy(&word, bytes, sizeof(word));
+		if (!i)
+			want->first = word;
+		want->hash = m_hash_word(want->hash, word);
+	}
+	want->ret = i;
+	return true;
+}
+
+void m_resize(struct m_world *w, struct m_view *view, uint64_t npages)
 {
 	struct m_buffer *buffer = view->buffer;
 	uint64_t had = buffer->npages;
 
 	buffer->npages = npages;
-	if (npages >= had || !buffer->allocated)
+	if (npages >= had)
 		return;
 	m_zap(w, buffer, npages);
 	/* What is not shown of a device stays what it was. */
@@ -162,21 +214,40 @@ static bool do_resize(struct m_world *w, struct m_file *file, const struct m_op 
 		want->ret = -EFBIG;
 		return true;
 	}
-	resize(w, file->view, op->len / M_PAGE);
+	m_resize(w, file->view, op->len / M_PAGE);
 	return true;
+}
+
+/* ftruncate(2), which looks at the file before its length, but for the sign. */
+static bool do_truncate(struct m_world *w, struct m_file *file, const struct m_op *op,
+			struct m_want *want)
+{
+	if (op->flags)
+		return false;
+	if (op->len > MAX_BYTES)
+		want->ret = -EINVAL;
+	else if (!file)
+		want->ret = -EBADF;
+	else if (!file->can_write || file->view->buffer->is_node)
+		want->ret = -EINVAL;
+	return want->ret || do_resize(w, file, op, want);
+}
+
+void m_revoke(struct m_world *w, struct m_view *view)
+{
+	view->buffer->generation++;
+	m_zap(w, view->buffer, 0);
+	m_add(view, offsetof(struct faultmap_stats, zaps), 1, 1);
 }
 
 static bool do_revoke(struct m_world *w, struct m_file *file, struct m_want *want)
 {
-	if (!file || !file->can_write) {
+	if (!file || !file->can_write)
 		want->ret = -EBADF;
-	} else if (m_revoked(file)) {
+	else if (m_revoked(file))
 		want->ret = -ENODEV;
-	} else {
-		file->view->buffer->generation++;
-		m_zap(w, file->view->buffer, 0);
-		m_add(file->view, offsetof(struct faultmap_stats, zaps), 1, 1);
-	}
+	else
+		m_revoke(w, file->view);
 	return true;
 }
 
@@ -201,12 +272,12 @@ static bool do_info(struct m_file *file, struct m_want *want)
 	want->has_info = true;
 	want->info = (struct faultmap_info){
 		.bytes = buffer->gone ? 0 : buffer->npages * M_PAGE,
-		.extents = buffer->allocated && !buffer->gone,
+		.extents = !buffer->gone,
 		.memory = buffer->memory,
 		.strategy = file->view->strategy,
 		.order = buffer->order,
 		.window = file->view->window,
-		.flags = (buffer->allocated ? FAULTMAP_INFO_ALLOCATED : 0) |
+		.flags = FAULTMAP_INFO_ALLOCATED |
 			 (buffer->is_node ? 0 : FAULTMAP_INFO_PRIVATE) |
 			 (m_revoked(file) ? FAULTMAP_INFO_REVOKED : 0),
 	};
@@ -270,6 +341,13 @@ bool m_do_file(struct m_world *w, const struct m_op *op, struct m_want *want)
 	case M_PREAD:
 	case M_PWRITE:
 		return do_pread(file, op, want);
+	case M_SKIM:
+	case M_STAMP:
+		return do_skim(file, op, want);
+	case M_REOPEN:
+		return do_reopen(p, op);
+	case M_TRUNCATE:
+		return do_truncate(w, file, op, want);
 	case M_RESIZE:
 		return do_resize(w, file, op, want);
 	case M_REVOKE:

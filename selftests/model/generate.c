@@ -11,15 +11,18 @@
 static const struct {
 	uint32_t kind, weight;
 } weights[] = {
-	{ M_READ, 170 }, { M_WRITE, 170 }, { M_MMAP, 110 }, { M_MUNMAP, 45 },
+	{ M_READ, 150 }, { M_WRITE, 150 }, { M_LOOK, 50 }, { M_MARK, 20 },
+	{ M_SKIM, 20 }, { M_STAMP, 30 }, { M_MMAP, 110 }, { M_MUNMAP, 45 },
 	{ M_MPROTECT, 45 }, { M_MADVISE, 55 }, { M_MREMAP, 75 }, { M_PREAD, 40 },
 	{ M_PWRITE, 40 }, { M_COPY_IN, 20 }, { M_COPY_OUT, 20 },
 	{ M_DIRECT_READ, 8 }, { M_DIRECT_WRITE, 8 }, { M_PEEK, 4 }, { M_POKE, 4 },
 	{ M_MEM_READ, 10 }, { M_MEM_WRITE, 10 }, { M_VM_READV, 10 },
-	{ M_VM_WRITEV, 10 }, { M_RESIZE, 35 }, { M_REVOKE, 3 }, { M_STATS, 5 },
+	{ M_VM_WRITEV, 10 }, { M_RESIZE, 25 },
+	{ M_TRUNCATE, 12 }, { M_REOPEN, 8 }, { M_REVOKE, 3 }, { M_STATS, 5 },
 	{ M_RESET, 5 }, { M_INFO, 10 }, { M_CREATE, 14 }, { M_OPEN, 8 },
 	{ M_CLOSE, 10 }, { M_DUP, 4 }, { M_TAKE, 12 }, { M_FORK, 6 }, { M_EXIT, 5 },
-	{ M_REBIND, 3 }, { M_TOGETHER, 4 },
+	{ M_REBIND, 2 }, { M_REBIND_SEEN, 2 }, { M_SHAKE, 8 }, { M_RUSH, 5 },
+	{ M_TOGETHER, 4 },
 };
 
 /* True once in @n times. */
@@ -64,6 +67,15 @@ static const struct m_vma *draw_vma(struct m_world *w, struct m_random *random,
 	struct m_proc *p = &w->proc[proc];
 
 	return p->nvma ? &p->vma[m_below(random, p->nvma)] : NULL;
+}
+
+/* So that a page table's worth of it can be mapped at once. */
+static void align(const struct m_world *w, struct m_op *op)
+{
+	uint32_t at = (op->at & -M_TABLE) + op->pg % M_TABLE;
+
+	if (at < w->config.arena)
+		op->at = at;
 }
 
 /* A range of the arena: mostly one that has to do with a mapping there is. */
@@ -114,9 +126,22 @@ static uint32_t draw_free_fd(struct m_world *w, struct m_random *random, uint32_
 	return fd;
 }
 
+/* Any number of pages; often, where there is room, those at which blocks end. */
+static uint64_t draw_pages(struct m_world *w, struct m_random *random)
+{
+	uint64_t pages = 1 + m_below(random, w->config.pages), edge;
+
+	if (!w->config.large || once_in(random, 2))
+		return pages;
+	edge = once_in(random, 3) ? 1UL << m_below(random, 12) :
+	       M_TABLE * (1 + m_below(random, w->config.pages / M_TABLE));
+	edge += m_below(random, 3) - 1;
+	return edge && edge <= w->config.pages ? edge : pages;
+}
+
 static uint64_t draw_size(struct m_world *w, struct m_random *random)
 {
-	return (1 + m_below(random, w->config.pages)) * M_PAGE;
+	return draw_pages(w, random) * M_PAGE;
 }
 
 static void draw_create(struct m_world *w, struct m_random *random, struct m_op *op)
@@ -126,6 +151,9 @@ static void draw_create(struct m_world *w, struct m_random *random, struct m_op 
 	op->fd = draw_free_fd(w, random, op->proc);
 	op->memory = w->config.memory == M_ANY ? m_below(random, M_MEMORIES) :
 						 w->config.memory;
+	/* Only pages come in blocks of all sizes. */
+	if (w->config.large && once_in(random, 2))
+		op->memory = FAULTMAP_MEMORY_PAGES;
 	do {
 		op->strategy = w->config.strategy == M_ANY ?
 			       m_below(random, M_STRATEGIES) : w->config.strategy;
@@ -135,7 +163,7 @@ static void draw_create(struct m_world *w, struct m_random *random, struct m_op 
 		op->window = w->config.large ?
 			     (uint32_t[]){ 0, 1, 16, 512 }[m_below(random, 4)] : 1;
 	if (op->memory == FAULTMAP_MEMORY_PAGES && w->config.large)
-		op->order = (uint32_t[]){ 0, 3, 9, 10 }[m_below(random, 4)];
+		op->order = once_in(random, 2) ? 9 : m_below(random, 11);
 	if (op->strategy == FAULTMAP_STRATEGY_EAGER && once_in(random, 3))
 		op->flags = M_BATCHED;
 	if (!wrong)
@@ -160,7 +188,7 @@ static void draw_create(struct m_world *w, struct m_random *random, struct m_op 
 		op->flags |= M_BADFLAG;
 		break;
 	case 6:
-		op->memory = m_below(random, 6);
+		op->memory = m_below(random, 7);
 		op->strategy = m_below(random, 5);
 		break;
 	}
@@ -188,8 +216,15 @@ static void draw_mmap(struct m_world *w, struct m_random *random, struct m_op *o
 	op->n = draw_length(w, random);
 	op->at = m_below(random, w->config.arena);
 	op->pg = m_below(random, size);
+	if (w->config.large && !once_in(random, 3)) {
+		/* All of it, or from some page table's first page on. */
+		op->pg = once_in(random, 2) ? 0 : op->pg & -M_TABLE;
+		op->n = size - op->pg;
+	}
 	if (op->n > size - op->pg && !once_in(random, 10))
 		op->n = 1 + m_below(random, size - op->pg);
+	if (w->config.large && !once_in(random, 3))
+		align(w, op);
 	/* Behind or before another, as if to continue it. */
 	if (v && once_in(random, 3) && v->end < w->config.arena) {
 		op->at = v->end;
@@ -281,7 +316,10 @@ static void draw_touch(struct m_world *w, struct m_random *random, struct m_op *
 	uint32_t n;
 
 	draw_range(w, random, proc, &op->at, &n);
-	if (op->kind == M_READ || op->kind == M_WRITE) {
+	if (op->kind == M_LOOK || op->kind == M_MARK) {
+		op->n = n;
+		op->off = m_below(random, M_PAGE / 8) * 8;
+	} else if (op->kind == M_READ || op->kind == M_WRITE) {
 		draw_bytes(random, op, n < M_IO ? n : M_IO);
 	} else if (op->kind == M_PEEK || op->kind == M_POKE) {
 		op->off = m_below(random, M_PAGE / 8) * 8;
@@ -303,6 +341,23 @@ static void draw_pread(struct m_world *w, struct m_random *random, struct m_op *
 	if (once_in(random, 2)) {
 		op->off &= ~(M_PAGE - 1);
 		op->len = M_PAGE;
+	}
+}
+
+/* All pages, or as many as anything else. */
+static void draw_skim(struct m_world *w, struct m_random *random, struct m_op *op)
+{
+	const struct m_file *file;
+	uint64_t size;
+
+	op->fd = draw_fd(w, random, op->proc);
+	file = w->proc[op->proc].fd[op->fd];
+	size = file ? file->view->buffer->npages : 1;
+	op->off = m_below(random, M_PAGE / 8) * 8;
+	op->n = size;
+	if (once_in(random, 3)) {
+		op->pg = m_below(random, size);
+		op->n = draw_length(w, random);
 	}
 }
 
@@ -344,12 +399,88 @@ static void draw_resize(struct m_world *w, struct m_random *random, struct m_op 
 	}
 }
 
+/*
+ * Whether every page shows its own bytes: each gets a word by write(2), and is looked
+ * at through a mapping that may be in large pieces, and by read(2).
+ */
+static void plan_look(struct m_world *w, struct m_random *random, const struct m_op *op)
+{
+	w->plan = (struct m_plan){ .left = 4, .proc = op->proc, .fd = op->fd };
+	w->plan.at = m_below(random, w->config.arena / M_TABLE) * M_TABLE;
+}
+
+static void draw_planned(struct m_world *w, struct m_random *random, struct m_op *op)
+{
+	static const uint32_t kinds[] = { M_SKIM, M_LOOK, M_MMAP, M_STAMP };
+	const struct m_plan *plan = &w->plan;
+	const struct m_file *file = w->proc[plan->proc].fd[plan->fd];
+
+	op->kind = kinds[--w->plan.left];
+	op->proc = plan->proc;
+	op->n = file ? file->view->buffer->npages : 1;
+	if (op->kind == M_MMAP || op->kind == M_LOOK) {
+		op->at = plan->at;
+		if (op->n > w->config.arena - op->at)
+			op->n = w->config.arena - op->at;
+	}
+	if (op->kind != M_LOOK)
+		op->fd = plan->fd;
+	if (op->kind == M_MMAP) {
+		op->prot = 3;
+		op->flags = once_in(random, 6) ? M_PRIVATE : 0;
+	}
+}
+
+/* A descriptor of the buffer that a mapping shows, to resize it. */
+static void draw_shake(struct m_world *w, struct m_random *random, struct m_op *op)
+{
+	struct m_proc *p = &w->proc[op->proc];
+	const struct m_vma *v = draw_vma(w, random, op->proc);
+	uint64_t npages;
+	uint32_t i;
+
+	if (!v)
+		return;
+	for (i = 0; i < M_FDS; i++)
+		if (p->fd[i] && p->fd[i]->view->buffer == v->file->view->buffer)
+			op->fd = i;
+	op->at = v->start;
+	op->n = v->end - v->start;
+	op->m = 1 + m_below(random, 4);
+	op->prot = v->flags & M_VM_WRITE && once_in(random, 2) ? 2 : 0;
+	npages = v->file->view->buffer->npages;
+	/* At the end of a page table, a page more or less. */
+	op->len = draw_size(w, random);
+	if (once_in(random, 2) && npages % M_TABLE < 2)
+		op->len = (npages - 1 + m_below(random, 3)) * M_PAGE;
+	/* A device's memory has more pages than others. */
+	if (m_is_device(v->file->view->buffer) && once_in(random, 2))
+		op->len = v->file->view->buffer->max * M_PAGE;
+}
+
+static void draw_rush(struct m_world *w, struct m_random *random, struct m_op *op)
+{
+	const struct m_file *file;
+
+	op->fd = draw_fd(w, random, op->proc);
+	file = w->proc[op->proc].fd[op->fd];
+	op->memory = file ? file->view->buffer->memory : 0;
+	op->strategy = m_below(random, M_STRATEGIES);
+	op->m = 1 + m_below(random, 8);
+}
+
 static void draw_rest(struct m_world *w, struct m_random *random, struct m_op *op)
 {
 	switch (op->kind) {
 	case M_DUP:
 		op->fd2 = draw_free_fd(w, random, op->proc);
 		op->fd = draw_fd(w, random, op->proc);
+		break;
+	case M_REOPEN:
+		op->fd2 = draw_free_fd(w, random, op->proc);
+		op->fd = draw_fd(w, random, op->proc);
+		if (once_in(random, 3))
+			op->flags = once_in(random, 4) ? M_WRONLY : M_RDONLY;
 		break;
 	case M_TAKE:
 		op->peer = draw_proc(w, random);
@@ -361,6 +492,18 @@ static void draw_rest(struct m_world *w, struct m_random *random, struct m_op *o
 		break;
 	case M_EXIT:
 		op->flags = once_in(random, 3) ? M_KILL : 0;
+		break;
+	case M_SHAKE:
+		draw_shake(w, random, op);
+		break;
+	case M_RUSH:
+		draw_rush(w, random, op);
+		break;
+	case M_REBIND_SEEN:
+		op->m = 1 + m_below(random, 3);
+		op->memory = FAULTMAP_MEMORY_PHYS;
+		op->strategy = once_in(random, 2) ? FAULTMAP_STRATEGY_EAGER :
+						    FAULTMAP_STRATEGY_LAZY_PFN;
 		break;
 	default:
 		op->fd = draw_fd(w, random, op->proc);
@@ -380,6 +523,12 @@ static bool has_no_fd(const struct m_proc *p)
 void m_generate(struct m_world *w, struct m_random *random, struct m_op *op)
 {
 	memset(op, 0, sizeof(*op));
+	if (w->plan.left) {
+		op->thread = m_below(random, M_THREADS);
+		op->stamp = m_random(random) & 0xffffffffffff;
+		draw_planned(w, random, op);
+		return;
+	}
 	op->kind = draw_kind(random);
 	if (w->together && once_in(random, 100))
 		op->kind = M_BARRIER;
@@ -415,13 +564,16 @@ void m_generate(struct m_world *w, struct m_random *random, struct m_op *op)
 	case M_MREMAP:
 		draw_mremap(w, random, op);
 		break;
-	case M_READ:
-	case M_WRITE:
+	case M_READ ... M_MARK:
 		draw_touch(w, random, op, op->proc);
 		break;
 	case M_PREAD:
 	case M_PWRITE:
 		draw_pread(w, random, op);
+		break;
+	case M_SKIM:
+	case M_STAMP:
+		draw_skim(w, random, op);
 		break;
 	case M_COPY_IN ... M_DIRECT_WRITE:
 		draw_copy(w, random, op);
@@ -431,11 +583,16 @@ void m_generate(struct m_world *w, struct m_random *random, struct m_op *op)
 		draw_touch(w, random, op, op->peer);
 		break;
 	case M_RESIZE:
+	case M_TRUNCATE:
 		draw_resize(w, random, op);
 		break;
 	default:
 		draw_rest(w, random, op);
 	}
+	if (w->config.large && (op->kind == M_CREATE || op->kind == M_RESIZE ||
+				op->kind == M_TRUNCATE) &&
+	    once_in(random, 2))
+		plan_look(w, random, op);
 	if (w->together)
 		op->thread = op->at / (w->config.arena / M_THREADS) % M_THREADS;
 }

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../fragment.h"
 #include "../put.h"
 #include "model.h"
 
@@ -191,6 +192,26 @@ bool m_open_host(struct m_host *host)
 	return true;
 }
 
+/*
+ * Has no free blocks of order @fragment or more, as long as episodes ask for it; 0:
+ * whatever there is. False if it cannot be done here.
+ */
+bool m_fragment(uint32_t fragment)
+{
+	static struct fm_fragmented fragmented;
+	static uint32_t is;
+	static bool done = true;
+
+	if (fragment == is)
+		return done;
+	fm_defragment(&fragmented);
+	is = fragment;
+	done = !fragment || !fm_fragment(&fragmented, fragment - 1);
+	if (!done)
+		printf("# memory cannot be fragmented here\n");
+	return done;
+}
+
 static void reset_node(uint32_t memory)
 {
 	static const uint8_t zero[M_PAGE];
@@ -245,6 +266,7 @@ void m_close_host(struct m_host *host)
 	uint32_t i;
 	int fd;
 
+	m_fragment(0);
 	for (i = 0; host->node_order >= 0 && i < M_MEMORIES; i++) {
 		fd = open_node(i, FAULTMAP_STRATEGY_EAGER);
 		if (fd < 0 || resize(fd, node_bytes[i]))

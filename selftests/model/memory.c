@@ -6,8 +6,6 @@
 
 #include "model.h"
 
-#define TABLE_PAGES	512		/* what a page table maps */
-
 bool m_is_device(const struct m_buffer *buffer)
 {
 	return buffer->memory == FAULTMAP_MEMORY_PHYS;
@@ -173,31 +171,49 @@ static bool reachable(const struct m_vma *v, uint32_t page)
 	       v->pgoff + page - v->start < v->file->view->buffer->npages;
 }
 
-static uint32_t most_for_a_fault(const struct m_view *view)
+uint32_t m_most_for_a_fault(const struct m_view *view)
 {
 	if (view->strategy != FAULTMAP_STRATEGY_LAZY_PFN || view->window == 1)
 		return 1;
-	return view->window ? view->window : TABLE_PAGES;
+	return view->window ? view->window : M_TABLE;
+}
+
+/* A fault may have mapped others around its page. */
+static void blur_around(struct m_proc *p, struct m_vma *v, uint32_t page)
+{
+	uint32_t i;
+
+	if (v->file->view->exact)
+		return;
+	for (i = page & ~(M_TABLE - 1); i < (page | (M_TABLE - 1)) + 1; i++)
+		if (i >= v->start && i < v->end && reachable(v, i) &&
+		    p->page[i].state == M_NONE)
+			p->page[i].state = M_MAYBE;
+}
+
+/* Threads have touched a page, perhaps while it could not be. */
+void m_maybe_fault_in(struct m_proc *p, struct m_vma *v, uint32_t page)
+{
+	if (!reachable(v, page))
+		return;
+	if (p->page[page].state == M_NONE)
+		p->page[page].state = M_MAYBE;
+	blur_around(p, v, page);
 }
 
 /* A fault that maps one page surely, and others around it possibly. */
 static void fault(struct m_proc *p, struct m_vma *v, uint32_t page, bool write)
 {
 	struct m_view *view = v->file->view;
-	uint32_t most = most_for_a_fault(view), i;
+	uint32_t most = m_most_for_a_fault(view);
 	bool sure = p->page[page].state == M_NONE;
 
 	m_add(view, write ? offsetof(struct faultmap_stats, write_faults) :
 			    offsetof(struct faultmap_stats, read_faults), sure, 1);
 	m_add(view, offsetof(struct faultmap_stats, pages_installed), sure, most);
-	if (most == TABLE_PAGES)
+	if (most == M_TABLE)
 		m_add(view, offsetof(struct faultmap_stats, huge_faults), 0, 1);
-	if (view->exact)
-		return;
-	for (i = page & ~(TABLE_PAGES - 1); i < (page | (TABLE_PAGES - 1)) + 1; i++)
-		if (i >= v->start && i < v->end && reachable(v, i) &&
-		    p->page[i].state == M_NONE)
-			p->page[i].state = M_MAYBE;
+	blur_around(p, v, page);
 }
 
 static void copy_page(struct m_proc *p, struct m_vma *v, uint32_t page)
@@ -218,11 +234,15 @@ static int refuse(struct m_vma *v)
 static int fault_in_copy(struct m_world *w, struct m_proc *p, struct m_vma *v,
 			 uint32_t page)
 {
-	uint8_t state = p->page[page].state;
+	uint8_t state;
 
-	if (state == M_ANON)
+	if (p->page[page].state == M_ANON)
 		return 0;
 	m_prepare_anon(w, p, v);
+	/* For the copy of one page, what maps many at once is taken away first. */
+	if (p->page[page].state == M_FILE)
+		m_blur(p, v);
+	state = p->page[page].state;
 	if (state == M_NONE && !reachable(v, page))
 		return refuse(v);
 	if (state != M_FILE)

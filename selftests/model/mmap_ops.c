@@ -23,6 +23,12 @@ static uint32_t vm_flags(const struct m_op *op, const struct m_file *file)
 	return file->can_write ? flags | M_VM_SHARED | M_VM_MAYWRITE : flags;
 }
 
+/* Of a regular file, offsets are loff_t; of a device, unsigned long. In pages. */
+static uint64_t last_offset(const struct m_file *file)
+{
+	return file->view->buffer->is_node ? (1ULL << 52) - 1 : (1ULL << 51) - 1;
+}
+
 /* Errors that are found before anything is unmapped. */
 static int check_mmap(struct m_proc *p, const struct m_op *op)
 {
@@ -34,7 +40,7 @@ static int check_mmap(struct m_proc *p, const struct m_op *op)
 		return -EINVAL;
 	if (op->flags & M_NOREPLACE && !m_is_free(p, op->at, op->n))
 		return -EEXIST;
-	if (op->pg > (1ULL << 52) - 1 - op->n)
+	if (op->pg > last_offset(file) - op->n)
 		return -EOVERFLOW;
 	if (!file->can_read || (!(op->flags & M_PRIVATE) &&
 				op->prot & M_VM_WRITE && !file->can_write))
@@ -67,7 +73,6 @@ static int driver_mmap(struct m_proc *p, struct m_vma *v)
 		return -ENODEV;
 	if (v->pgoff >= buffer->npages || v->end - v->start > buffer->npages - v->pgoff)
 		return -ENXIO;
-	buffer->allocated = true;
 	fill_eagerly(p, v);
 	m_add(v->file->view, offsetof(struct faultmap_stats, mmaps), 1, 1);
 	return 0;
@@ -219,12 +224,14 @@ static int advise_populate(struct m_world *w, struct m_proc *p, struct m_vma *v,
 	return take_pages(w, p, v, first, at, to, write);
 }
 
-/* There is no file to punch a hole into; but first, may it be written? */
+/* No hole can be punched into a device, nor into our files; but may it be written? */
 static int advise_remove(const struct m_vma *v)
 {
 	uint32_t must = M_VM_SHARED | M_VM_MAYWRITE;
 
-	return (v->flags & must) == must ? -ENODEV : -EACCES;
+	if ((v->flags & must) != must)
+		return -EACCES;
+	return v->file->view->buffer->is_node ? -ENODEV : -EOPNOTSUPP;
 }
 
 static int advise_dontneed(struct m_proc *p, struct m_vma *v, uint32_t at, uint32_t to)

@@ -23,19 +23,25 @@
 #define M_FDS		8
 #define M_VMAS		64			/* in one process, before mappings are refused */
 #define M_DISK		32			/* pages of the disk for O_DIRECT */
-#define M_IO		16			/* pages in one operation */
+#define M_IO		16			/* pages in one copy */
+#define M_TABLE_ORDER	9
+#define M_TABLE		(1UL << M_TABLE_ORDER)	/* pages that a page table maps */
 #define M_COUNTERS	(sizeof(struct faultmap_stats) / sizeof(__u64))
 #define M_MEMORIES	4			/* those that buffers can be made of */
 #define M_NODES		5			/* those and a device's, which have nodes */
 #define M_STRATEGIES	4
+#define M_COHERENT	5		/* a kind of memory that is left to its own tests */
 
 enum m_kind {
 	M_NOP, M_CREATE, M_OPEN, M_CLOSE, M_DUP, M_TAKE,
 	M_MMAP, M_MUNMAP, M_MPROTECT, M_MADVISE, M_MREMAP,
-	M_READ, M_WRITE, M_PREAD, M_PWRITE, M_COPY_IN, M_COPY_OUT,
+	M_READ, M_WRITE, M_LOOK, M_MARK,
+	M_PREAD, M_PWRITE, M_SKIM, M_STAMP, M_COPY_IN, M_COPY_OUT,
 	M_DIRECT_READ, M_DIRECT_WRITE,
 	M_PEEK, M_POKE, M_MEM_READ, M_MEM_WRITE, M_VM_READV, M_VM_WRITEV,
-	M_FORK, M_EXIT, M_RESIZE, M_REVOKE, M_STATS, M_RESET, M_INFO, M_REBIND,
+	M_FORK, M_EXIT,
+	M_REOPEN, M_TRUNCATE, M_RESIZE, M_REVOKE, M_STATS, M_RESET, M_INFO, M_REBIND,
+	M_SHAKE, M_RUSH, M_REBIND_SEEN,
 	M_TOGETHER, M_BARRIER,
 	M_KINDS
 };
@@ -75,6 +81,7 @@ struct m_answer {
 	uint64_t where;			/* address of that touch */
 	uint64_t hash;			/* of the bytes seen */
 	uint64_t first;			/* of those bytes */
+	uint64_t worked, failed;	/* which pages did, for threads that touched them */
 	struct faultmap_info info;
 	struct faultmap_stats stats[M_FDS];
 };
@@ -89,7 +96,7 @@ struct m_buffer {
 	uint32_t refs, memory, order;
 	uint64_t npages, max;		/* pages it has, and can have */
 	uint32_t generation;
-	bool allocated, is_node;
+	bool is_node;
 	bool gone;			/* with its device */
 	uint8_t *bytes;			/* of the @max pages */
 };
@@ -162,14 +169,22 @@ struct m_config {
 	uint32_t arena;			/* pages of it that are used */
 	uint32_t pages;			/* the most that a buffer has */
 	bool large;			/* folios, windows, huge mappings: bounds only */
+	uint32_t fragment;		/* free blocks are of lower orders; 0: of any */
 	int64_t until;			/* when to end it, by time(2); 0: never */
 	bool print;			/* each operation, before it is done */
 };
 
 #define M_ANY		99
 
+/* What is to follow an operation that was drawn: a look at every page of a buffer. */
+struct m_plan {
+	uint32_t left;			/* operations */
+	uint32_t proc, fd, at;
+};
+
 struct m_world {
 	struct m_config config;
+	struct m_plan plan;
 	int major, minor;		/* of the kernel */
 	bool has_disk, can_rebind;
 	uint32_t last_anon, last_view;
@@ -185,8 +200,9 @@ struct m_world {
 struct m_want {
 	int64_t ret;
 	int32_t sig;
-	bool has_hash, has_info, forks, exits;
+	bool has_hash, has_info, forks, exits, races;
 	uint64_t where, hash, first;
+	uint64_t always, never;		/* which pages threads can touch */
 	struct faultmap_info info;
 };
 
@@ -215,6 +231,7 @@ void m_unmap(struct m_world *w, struct m_proc *p, uint32_t at, uint32_t n);
 void m_discard(struct m_world *w, struct m_proc *p, struct m_vma *v);
 void m_modify(struct m_world *w, struct m_proc *p, struct m_vma *v,
 	      uint32_t start, uint32_t end, uint32_t flags);
+void m_extend(struct m_world *w, struct m_proc *p, struct m_vma *v, uint32_t end);
 void m_move(struct m_world *w, struct m_proc *p, uint32_t at, uint32_t n,
 	    uint32_t to, uint32_t m, bool keep);
 void m_prepare_anon(struct m_world *w, struct m_proc *p, struct m_vma *v);
@@ -233,6 +250,8 @@ void m_view_put(struct m_world *w, struct m_view *view);
 void m_drop_page(struct m_page *page);
 void m_zap_page(struct m_page *page);
 void m_blur(struct m_proc *p, const struct m_vma *v);
+void m_maybe_fault_in(struct m_proc *p, struct m_vma *v, uint32_t page);
+uint32_t m_most_for_a_fault(const struct m_view *view);
 int m_fault_in(struct m_world *w, struct m_proc *p, struct m_vma *v, uint32_t page,
 	       bool write);
 uint8_t *m_data(struct m_proc *p, struct m_vma *v, uint32_t page);
@@ -249,6 +268,9 @@ bool m_do_mapping(struct m_world *w, const struct m_op *op, struct m_want *want)
 bool m_do_mremap(struct m_world *w, const struct m_op *op, struct m_want *want);
 bool m_do_touch(struct m_world *w, const struct m_op *op, struct m_want *want);
 bool m_do_file(struct m_world *w, const struct m_op *op, struct m_want *want);
+bool m_do_race(struct m_world *w, const struct m_op *op, struct m_want *want);
+void m_resize(struct m_world *w, struct m_view *view, uint64_t npages);
+void m_revoke(struct m_world *w, struct m_view *view);
 bool m_confined(struct m_world *w, const struct m_op *op);
 
 /* world.c: all of it. */
@@ -291,6 +313,7 @@ struct m_tally {
 void m_node_path(char *path, size_t size, uint32_t memory, uint32_t strategy);
 bool m_open_host(struct m_host *host);
 void m_reset_host(const struct m_host *host);
+bool m_fragment(uint32_t fragment);
 int m_rebind_device(void);
 void m_close_host(struct m_host *host);
 

@@ -39,25 +39,18 @@ static int move_one(struct m_world *w, struct m_proc *p, uint32_t at, uint32_t n
 	return ret;
 }
 
-/* Later kernels move several VMAs in one call, keeping their distances. */
+/*
+ * Later kernels move several VMAs in one call, but only where they know what chooses
+ * the address: not by a function of the driver's.
+ */
 static int move_all(struct m_world *w, struct m_proc *p, uint32_t at, uint32_t n,
 		    uint32_t to, uint32_t flags)
 {
-	uint32_t from = at, end = at + n, stop;
 	struct m_vma *v = m_first(p, at);
-	int ret = 0;
 
-	if (!v || v->start > at)
+	if (!v || v->start > at || v->end < at + n)
 		return -EFAULT;
-	while (!ret && from < end && (v = m_first(p, from)) && v->start < end) {
-		if (v->start > from)
-			from = v->start;
-		stop = v->end < end ? v->end : end;
-		ret = move_one(w, p, from, stop - from, to + from - at, stop - from,
-			       flags);
-		from = stop;
-	}
-	return ret;
+	return move_one(w, p, at, n, to, n, flags);
 }
 
 static int move_fixed(struct m_world *w, struct m_proc *p, uint32_t at, uint32_t n,
@@ -89,8 +82,7 @@ static int grow(struct m_world *w, struct m_proc *p, const struct m_op *op)
 	if (op->n == v->end - op->at && m_is_free(p, v->end, op->m - op->n)) {
 		if (m_is_special(v) && m_since(w, 6, 12))
 			return -ENOMEM;
-		m_blur(p, v);
-		v->end += op->m - op->n;
+		m_extend(w, p, v, v->end + op->m - op->n);
 		return 0;
 	}
 	return op->flags & M_MAYMOVE ? move_away(w, p, op) : -ENOMEM;

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "content.h"
+#include "race.h"
 #include "worker.h"
 
 static __thread sigjmp_buf env;
@@ -36,6 +37,19 @@ void m_catch_signals(void)
 	signal(SIGCHLD, SIG_IGN);
 }
 
+int m_try_touch(uint64_t *word, bool write)
+{
+	int sig = sigsetjmp(env, 0);
+
+	if (sig)
+		return sig;
+	if (write)
+		__atomic_fetch_add(word, 0, __ATOMIC_SEQ_CST);
+	else
+		*(volatile uint64_t *)word;
+	return 0;
+}
+
 static int64_t result(int64_t ret)
 {
 	return ret == -1 ? -errno : ret;
@@ -46,23 +60,27 @@ static char *address(uint64_t page)
 	return (char *)(M_BASE + page * M_PAGE);
 }
 
+/* All the words of a range of bytes, or one of each of @n pages. */
 static void touch(const struct m_op *op, struct m_answer *answer)
 {
 	volatile uint64_t *words = (void *)(address(op->at) + op->off);
-	uint64_t i, n = op->len / sizeof(*words), hash = M_HASH_START;
+	bool each = op->kind == M_LOOK || op->kind == M_MARK;
+	uint64_t n = each ? op->n : op->len / sizeof(*words);
+	uint64_t step = each ? M_PAGE / sizeof(*words) : 1;
+	uint64_t i, hash = M_HASH_START;
 
 	answer->sig = sigsetjmp(env, 0);
 	if (answer->sig) {
 		answer->where = where;
 		return;
 	}
-	if (op->kind == M_WRITE) {
+	if (op->kind == M_WRITE || op->kind == M_MARK) {
 		for (i = 0; i < n; i++)
-			words[i] = m_word(op->stamp, i);
+			words[i * step] = m_word(op->stamp, i);
 		return;
 	}
 	for (i = 0; i < n; i++) {
-		uint64_t word = words[i];
+		uint64_t word = words[i * step];
 
 		if (!i)
 			answer->first = word;
@@ -170,6 +188,17 @@ static int64_t open_node(const struct m_op *op)
 	return keep(open(path, flags), op->fd);
 }
 
+/* Another description of the same: as any file's, by its name in /proc. */
+static int64_t reopen(const struct m_op *op)
+{
+	int flags = op->flags & M_RDONLY ? O_RDONLY :
+		    op->flags & M_WRONLY ? O_WRONLY : O_RDWR;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%u", M_FD + op->fd);
+	return keep(open(path, flags), op->fd2);
+}
+
 static int64_t take(struct m_shared *shared, const struct m_op *op)
 {
 	int pidfd = syscall(SYS_pidfd_open, shared->pid[op->peer], 0);
@@ -192,6 +221,31 @@ static int64_t resize(const struct m_op *op)
 	return result(ioctl(M_FD + op->fd, FAULTMAP_RESIZE, &arg));
 }
 
+/* A word of each page. Returns of how many, or what the first one failed by. */
+static int64_t skim(const struct m_op *op, struct m_answer *answer)
+{
+	uint64_t word, hash = M_HASH_START, i;
+	int64_t ret;
+
+	for (i = 0; i < op->n; i++) {
+		off_t at = (op->pg + i) * M_PAGE + op->off;
+
+		word = m_word(op->stamp, i);
+		ret = result(op->kind == M_STAMP ?
+			     pwrite(M_FD + op->fd, &word, sizeof(word), at) :
+			     pread(M_FD + op->fd, &word, sizeof(word), at));
+		if (ret < 0 && !i)
+			return ret;
+		if (ret != sizeof(word))
+			break;
+		if (!i)
+			answer->first = word;
+		hash = m_hash_word(hash, word);
+	}
+	answer->hash = hash;
+	return i;
+}
+
 static int64_t transfer(const struct m_op *op, struct m_answer *answer)
 {
 	int64_t ret;
@@ -204,6 +258,9 @@ static int64_t transfer(const struct m_op *op, struct m_answer *answer)
 	case M_PWRITE:
 		m_fill(scratch, op->stamp, 0, op->len);
 		return result(pwrite(M_FD + op->fd, scratch, op->len, op->off));
+	case M_SKIM:
+	case M_STAMP:
+		return skim(op, answer);
 	case M_COPY_IN:
 		return result(pread(M_FD + op->fd, address(op->at), op->n * M_PAGE,
 				    op->pg * M_PAGE));
@@ -297,6 +354,10 @@ static int64_t control(struct m_shared *shared, const struct m_op *op,
 		return keep(dup(fd), op->fd2);
 	case M_TAKE:
 		return take(shared, op);
+	case M_REOPEN:
+		return reopen(op);
+	case M_TRUNCATE:
+		return result(ftruncate(fd, op->len));
 	case M_RESIZE:
 		return resize(op);
 	case M_REVOKE:
@@ -309,6 +370,8 @@ static int64_t control(struct m_shared *shared, const struct m_op *op,
 		return result(ioctl(fd, FAULTMAP_INFO, &answer->info));
 	case M_REBIND:
 		return m_rebind_device();
+	case M_SHAKE ... M_REBIND_SEEN:
+		return m_race(op, answer);
 	case M_EXIT:
 		if (op->flags & M_KILL)
 			kill(getpid(), SIGKILL);
@@ -338,9 +401,10 @@ void m_perform(struct m_shared *shared, const struct m_op *op, struct m_answer *
 	answer->sig = 0;
 	answer->hash = 0;
 	answer->first = 0;
+	answer->worked = 0;
+	answer->failed = 0;
 	switch (op->kind) {
-	case M_READ:
-	case M_WRITE:
+	case M_READ ... M_MARK:
 		touch(op, answer);
 		break;
 	case M_MMAP ... M_MREMAP:

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "race.h"
 #include "worker.h"
 
 #define PATIENCE	30		/* seconds for an operation */
@@ -158,6 +159,21 @@ static void check_stats(struct m_episode *e, const struct m_view *view,
 			     seen[i]);
 }
 
+static void check_race(struct m_episode *e, const struct m_op *op,
+		       const struct m_want *want, const struct m_answer *answer,
+		       size_t at)
+{
+	uint64_t lost = want->always & answer->failed;
+	uint64_t found = want->never & answer->worked;
+	uint32_t pages[M_EDGES];
+
+	m_edges(op, pages);
+	if (lost)
+		fail(e, at, "page %u raised a signal\n", pages[__builtin_ctzll(lost)]);
+	if (found)
+		fail(e, at, "page %u raised none\n", pages[__builtin_ctzll(found)]);
+}
+
 static void check(struct m_episode *e, const struct m_op *op, const struct m_want *want,
 		  const struct m_answer *answer, size_t at)
 {
@@ -175,6 +191,8 @@ static void check(struct m_episode *e, const struct m_op *op, const struct m_wan
 		     want->first, want->hash, answer->first, answer->hash);
 	else if (want->has_info)
 		check_info(e, want, answer, at);
+	else if (want->races)
+		check_race(e, op, want, answer, at);
 	for (i = 0; i < M_FDS; i++)
 		if (answer->stats_of & 1U << i && p->fd[i])
 			check_stats(e, p->fd[i]->view, &answer->stats[i], at);
@@ -307,6 +325,7 @@ static bool start(struct m_episode *e, const struct m_host *host)
 	pid_t pid;
 
 	choose_cpu(e);
+	m_fragment(e->w->config.fragment);
 	m_reset_host(host);
 	e->shared->coordinator = getpid();
 	for (i = 0; i < M_PROCS; i++)

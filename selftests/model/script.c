@@ -10,14 +10,17 @@ static const char *const kinds[M_KINDS] = {
 	[M_NOP] = "nop", [M_CREATE] = "create", [M_OPEN] = "open", [M_CLOSE] = "close",
 	[M_DUP] = "dup", [M_TAKE] = "take", [M_MMAP] = "mmap", [M_MUNMAP] = "munmap",
 	[M_MPROTECT] = "mprotect", [M_MADVISE] = "madvise", [M_MREMAP] = "mremap",
-	[M_READ] = "read", [M_WRITE] = "write", [M_PREAD] = "pread",
-	[M_PWRITE] = "pwrite", [M_COPY_IN] = "copy_in", [M_COPY_OUT] = "copy_out",
+	[M_READ] = "read", [M_WRITE] = "write", [M_LOOK] = "look", [M_MARK] = "mark",
+	[M_PREAD] = "pread", [M_PWRITE] = "pwrite", [M_SKIM] = "skim",
+	[M_STAMP] = "stamp", [M_COPY_IN] = "copy_in", [M_COPY_OUT] = "copy_out",
 	[M_DIRECT_READ] = "direct_read", [M_DIRECT_WRITE] = "direct_write",
 	[M_PEEK] = "peek", [M_POKE] = "poke", [M_MEM_READ] = "mem_read",
 	[M_MEM_WRITE] = "mem_write", [M_VM_READV] = "vm_readv",
 	[M_VM_WRITEV] = "vm_writev", [M_FORK] = "fork", [M_EXIT] = "exit",
+	[M_REOPEN] = "reopen", [M_TRUNCATE] = "truncate",
 	[M_RESIZE] = "resize", [M_REVOKE] = "revoke", [M_STATS] = "stats",
 	[M_RESET] = "reset", [M_INFO] = "info", [M_REBIND] = "rebind",
+	[M_SHAKE] = "shake", [M_RUSH] = "rush", [M_REBIND_SEEN] = "rebind_seen",
 	[M_TOGETHER] = "together", [M_BARRIER] = "barrier",
 };
 
@@ -50,6 +53,7 @@ static const struct field op_fields[] = {
 static const struct field config_fields[] = {
 	FIELD(m_config, seed), FIELD(m_config, memory), FIELD(m_config, strategy),
 	FIELD(m_config, arena), FIELD(m_config, pages), FIELD(m_config, large),
+	FIELD(m_config, fragment),
 };
 
 #define SPACE	"\n "
@@ -78,8 +82,9 @@ static void print_fields(FILE *file, const void *from, const struct field *field
 /* The stamp says what is written, and nothing of what is not. */
 static bool has_stamp(uint32_t kind)
 {
-	return kind == M_WRITE || kind == M_PWRITE || kind == M_POKE ||
-	       kind == M_MEM_WRITE || kind == M_VM_WRITEV;
+	return kind == M_WRITE || kind == M_MARK || kind == M_PWRITE ||
+	       kind == M_STAMP || kind == M_POKE || kind == M_MEM_WRITE ||
+	       kind == M_VM_WRITEV;
 }
 
 void m_print_op(FILE *file, const struct m_op *op)

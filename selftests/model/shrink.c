@@ -56,14 +56,16 @@ static bool leave_out(struct shrinking *s, struct m_op *ops, size_t *n, size_t f
 	return fails;
 }
 
-static bool has_together(const struct m_op *ops, size_t n)
+/* What happens at once fails by chance. */
+static bool is_certain(const struct m_op *ops, size_t n)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (ops[i].kind == M_TOGETHER)
-			return true;
-	return false;
+		if (ops[i].kind == M_TOGETHER ||
+		    (ops[i].kind >= M_SHAKE && ops[i].kind <= M_REBIND_SEEN))
+			return false;
+	return true;
 }
 
 /* All operations of a kind at once: most kinds have nothing to do with it. */
@@ -94,7 +96,7 @@ size_t m_shrink(const struct m_host *host, const struct m_config *config,
 		.config = config,
 		.failure = failure,
 		.until = time(NULL) + seconds,
-		.tries = has_together(ops, n) ? 2 : 1,
+		.tries = is_certain(ops, n) ? 1 : 3,
 	};
 	size_t size, from;
 	bool any = true;

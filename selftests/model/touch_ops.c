@@ -46,15 +46,27 @@ static bool allowed(const struct m_vma *v, bool write)
 	return v && v->flags & (write ? M_VM_WRITE : M_VM_READ);
 }
 
+/* The word of the next page. */
+static bool next_word(struct piece *piece, const struct m_op *op)
+{
+	piece->page = piece->len ? piece->page + 1 : op->at;
+	piece->offset = op->off;
+	piece->done += piece->len;
+	piece->len = sizeof(uint64_t);
+	return piece->page < op->at + op->n;
+}
+
 /* By load and store, from the lowest address up to the first that fails. */
 static void touch(struct m_world *w, struct m_proc *p, const struct m_op *op,
 		  struct m_want *want)
 {
-	bool write = op->kind == M_WRITE;
+	bool write = op->kind == M_WRITE || op->kind == M_MARK;
+	bool each = op->kind == M_LOOK || op->kind == M_MARK;
 	struct piece piece = { 0 };
 	struct m_vma *v;
 
-	while (next_piece(&piece, op->at, op->off, op->len)) {
+	while (each ? next_word(&piece, op) :
+		      next_piece(&piece, op->at, op->off, op->len)) {
 		v = m_find(p, piece.page);
 		want->sig = allowed(v, write) ?
 			    m_fault_in(w, p, v, piece.page, write) : SIGSEGV;
@@ -142,7 +154,6 @@ static bool do_copy(struct m_world *w, struct m_proc *p, const struct m_op *op,
 	} else if (m_revoked(file)) {
 		want->ret = -ENODEV;
 	} else {
-		file->view->buffer->allocated = true;
 		want->ret = op->kind == M_COPY_IN ? copy_in(w, p, op) :
 						    copy_out(w, p, op);
 	}
@@ -261,11 +272,18 @@ bool m_do_touch(struct m_world *w, const struct m_op *op, struct m_want *want)
 {
 	struct m_proc *p = &w->proc[op->proc];
 	uint64_t end = op->at * M_PAGE + op->off + op->len;
+	bool each = op->kind == M_LOOK || op->kind == M_MARK;
 
 	if (end > w->config.arena * M_PAGE || op->at + op->n > w->config.arena ||
-	    op->n > M_IO || op->len > M_IO * M_PAGE)
+	    (op->n > M_IO && !each) || op->len > M_IO * M_PAGE)
 		return false;
 	switch (op->kind) {
+	case M_LOOK:
+	case M_MARK:
+		if (op->off % 8 || op->off >= M_PAGE || !op->n || op->len)
+			return false;
+		touch(w, p, op, want);
+		return true;
 	case M_READ:
 	case M_WRITE:
 		if (op->off % 8 || op->len % 8 || op->flags)

@@ -19,6 +19,12 @@ void m_add(struct m_view *view, size_t counter, uint64_t lo, uint64_t hi)
 #define COUNT(v, name) \
 	m_add((v)->file->view, offsetof(struct faultmap_stats, name), 1, 1)
 
+/* The driver is told of it only where a mapping has to do with it as a whole. */
+#define COUNT_TOLD(v, name) do { \
+	if (m_is_special(v)) \
+		COUNT(v, name); \
+} while (0)
+
 /* The first VMA that ends behind @page, or NULL. */
 struct m_vma *m_first(struct m_proc *p, uint32_t page)
 {
@@ -84,7 +90,7 @@ static struct m_vma *split(struct m_proc *p, struct m_vma *v, uint32_t at)
 	tail.origin += at - v->start;
 	tail.start = at;
 	v->end = at;
-	COUNT(v, opens);
+	COUNT_TOLD(v, opens);
 	return insert(p, &tail);
 }
 
@@ -97,7 +103,7 @@ void m_unmap(struct m_world *w, struct m_proc *p, uint32_t at, uint32_t n)
 			v = split(p, v, at);
 		if (v->end > at + n)
 			v = split(p, v, at + n) - 1;
-		COUNT(v, closes);
+		COUNT_TOLD(v, closes);
 		erase(w, p, v);
 	}
 }
@@ -116,11 +122,11 @@ static bool anon_mergeable(const struct m_world *w, const struct m_vma *v,
 	return v->anon == anon;
 }
 
-/* Until 6.12, nothing merges that has a .close; since, what it need not end. */
+/* Drivers' mappings with flags of their own do not merge; lazy ones are a file's. */
 static bool mergeable(const struct m_world *w, const struct m_vma *v,
 		      const struct m_vma *with)
 {
-	return m_since(w, 6, 12) && !m_is_special(v) && v->file == with->file &&
+	return !m_is_special(v) && v->file == with->file &&
 	       !((v->flags ^ with->flags) & ~M_VM_MAYBE_GUARD) &&
 	       anon_mergeable(w, v, with->anon, with->forked);
 }
@@ -154,24 +160,68 @@ static struct m_vma *before(struct m_proc *p, uint32_t page)
 	return page ? m_find(p, page - 1) : NULL;
 }
 
+/* Whether two VMAs between which a new one fits may become one with it. */
+static bool anon_agree(const struct m_vma *prev, const struct m_vma *next)
+{
+	return !prev->anon || !next->anon || prev->anon == next->anon;
+}
+
+static bool extends(const struct m_world *w, const struct m_vma *prev,
+		    const struct m_vma *v)
+{
+	return prev && continues(prev, v) && same_origin(w, prev, v) &&
+	       mergeable(w, prev, v);
+}
+
+static bool precedes(const struct m_world *w, const struct m_vma *v,
+		     const struct m_vma *next)
+{
+	return next && continues(v, next) && same_origin(w, v, next) &&
+	       mergeable(w, next, v);
+}
+
+/* A VMA becomes part of the one before it, with its pages. */
+static void swallow(struct m_world *w, struct m_proc *p, struct m_vma *prev,
+		    struct m_vma *v)
+{
+	struct m_file *file = v->file;
+
+	m_blur(p, prev);
+	m_blur(p, v);
+	prev->end = v->end;
+	take_over(prev, v);
+	memmove(v, v + 1, (p->vma + p->nvma - (v + 1)) * sizeof(*v));
+	p->nvma--;
+	m_file_put(w, file);
+}
+
 /* A VMA, like another one, where there is none; or a neighbour grows. */
 struct m_vma *m_new_vma(struct m_world *w, struct m_proc *p, uint32_t at, uint32_t n,
 			const struct m_vma *like, bool *merged)
 {
 	struct m_vma new = *like, *prev = before(p, at), *next = m_find(p, at + n);
+	bool next_first;
 
 	new.start = at;
 	new.end = at + n;
 	*merged = true;
-	if (prev && continues(prev, &new) && same_origin(w, prev, &new) &&
-	    mergeable(w, prev, &new)) {
+	next_first = !m_since(w, 6, 12) && precedes(w, &new, next);
+	if (next_first) {
+		/* 6.1 looks behind first, and then whether what is before goes with it. */
+		new.anon = next->anon;
+		new.forked = next->forked;
+	}
+	if (extends(w, prev, &new)) {
 		m_blur(p, prev);
 		prev->end = new.end;
 		take_over(prev, &new);
+		if (next_first || (precedes(w, &new, next) && anon_agree(prev, next)))
+			swallow(w, p, prev, next);
 		return prev;
 	}
-	if (next && continues(&new, next) && same_origin(w, &new, next) &&
-	    mergeable(w, next, &new)) {
+	new.anon = like->anon;
+	new.forked = like->forked;
+	if (precedes(w, &new, next)) {
 		m_blur(p, next);
 		next->start = new.start;
 		next->pgoff = new.pgoff;
@@ -181,6 +231,28 @@ struct m_vma *m_new_vma(struct m_world *w, struct m_proc *p, uint32_t at, uint32
 	}
 	*merged = false;
 	return insert(p, &new);
+}
+
+/* All of a VMA becomes like its neighbours: the three are one. */
+static bool join(struct m_world *w, struct m_proc *p, struct m_vma *v, uint32_t flags)
+{
+	struct m_vma all = *v, *prev = before(p, v->start), *next = m_find(p, v->end);
+	bool left, right;
+
+	all.flags = flags;
+	left = extends(w, prev, &all);
+	right = precedes(w, &all, next);
+	if (!left && !right)
+		return false;
+	if (left && right && !anon_agree(prev, next))
+		right = false;
+	m_blur(p, v);
+	v->flags = flags;
+	if (right)
+		swallow(w, p, v, next);
+	if (left)
+		swallow(w, p, prev, v);
+	return true;
 }
 
 /*
@@ -198,10 +270,9 @@ static bool shift(struct m_world *w, struct m_proc *p, struct m_vma *v,
 	part.pgoff += start - v->start;
 	part.origin += start - v->start;
 	part.flags = flags;
-	if (left == right)
-		return false;
-	if (left && prev && continues(prev, &part) && same_origin(w, prev, &part) &&
-	    mergeable(w, prev, &part)) {
+	if (left && right)
+		return join(w, p, v, flags);
+	if (left && extends(w, prev, &part)) {
 		m_blur(p, prev);
 		m_blur(p, v);
 		prev->end = end;
@@ -211,8 +282,7 @@ static bool shift(struct m_world *w, struct m_proc *p, struct m_vma *v,
 		v->start = end;
 		return true;
 	}
-	if (right && next && continues(&part, next) && same_origin(w, &part, next) &&
-	    mergeable(w, next, &part)) {
+	if (right && precedes(w, &part, next)) {
 		m_blur(p, next);
 		m_blur(p, v);
 		next->start = start;
@@ -223,6 +293,17 @@ static bool shift(struct m_world *w, struct m_proc *p, struct m_vma *v,
 		return true;
 	}
 	return false;
+}
+
+/* A VMA grows where nothing is, and may reach what continues it. */
+void m_extend(struct m_world *w, struct m_proc *p, struct m_vma *v, uint32_t end)
+{
+	struct m_vma *next = m_find(p, end);
+
+	m_blur(p, v);
+	v->end = end;
+	if (precedes(w, v, next) && anon_agree(v, next))
+		swallow(w, p, v, next);
 }
 
 /* Gives a part of a VMA other flags. */
@@ -266,7 +347,7 @@ void m_move(struct m_world *w, struct m_proc *p, uint32_t at, uint32_t n,
 	m_blur(p, v);
 	new = m_new_vma(w, p, to, m, &like, &merged);
 	if (!merged)
-		COUNT(new, opens);
+		COUNT_TOLD(new, opens);
 	COUNT(new, moves);
 	move_pages(p, at, n, to);
 	m_blur(p, new);
@@ -319,7 +400,7 @@ static void inherit(struct m_world *w, struct m_proc *parent, struct m_proc *chi
 	struct m_vma *v = insert(child, from);
 	uint32_t i;
 
-	COUNT(v, opens);
+	COUNT_TOLD(v, opens);
 	if (m_is_special(v) || v->anon || v->flags & M_VM_MAYBE_GUARD)
 		for (i = v->start; i < v->end; i++)
 			inherit_page(&child->page[i], &parent->page[i]);
@@ -350,7 +431,7 @@ void m_exit(struct m_world *w, struct m_proc *p)
 	uint32_t i;
 
 	while (p->nvma) {
-		COUNT(&p->vma[0], closes);
+		COUNT_TOLD(&p->vma[0], closes);
 		erase(w, p, &p->vma[0]);
 	}
 	for (i = 0; i < M_FDS; i++) {

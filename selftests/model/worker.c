@@ -64,22 +64,29 @@ static bool fork_as(const struct m_op *op, struct m_answer *answer)
 	return true;
 }
 
-/* A process and the coordinator take turns the faster for sharing a CPU. */
-static void go_to(int32_t cpu)
+/* The CPU. A process and the coordinator take turns the faster for sharing one. */
+static __thread int32_t here = -1;
+
+void m_stay(void)
 {
-	static __thread int32_t here = -1;
+	int32_t cpu = here;
 	cpu_set_t set;
 	int i;
 
-	if (cpu == here)
-		return;
-	here = cpu;
 	CPU_ZERO(&set);
 	for (i = 0; cpu < 0 && i < CPU_SETSIZE; i++)
 		CPU_SET(i, &set);
 	if (cpu >= 0)
 		CPU_SET(cpu, &set);
 	sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void go_to(int32_t cpu)
+{
+	if (cpu == here)
+		return;
+	here = cpu;
+	m_stay();
 }
 
 /* Does what is asked; false in a process that has come out of it. */

@@ -53,8 +53,13 @@ static inline uint32_t m_get(const uint32_t *word)
 /* worker.c: becomes process @proc, and does not return. */
 void m_work(struct m_shared *shared, uint32_t proc);
 
+/* The calling thread goes back to the CPU that it was told to work on. */
+void m_stay(void);
+
 /* perform.c: does an operation. */
 void m_perform(struct m_shared *shared, const struct m_op *op, struct m_answer *answer);
+/* Reads a word, or adds nothing to it; the signal that this raised, or 0. */
+int m_try_touch(uint64_t *word, bool write);
 void m_catch_signals(void);
 
 #endif /* _MODEL_WORKER_H */

@@ -15,7 +15,6 @@ static void add_nodes(struct m_world *w, uint32_t memory, uint64_t npages, uint3
 
 	buffer = m_buffer_create(w, memory, npages, order);
 	buffer->is_node = true;
-	buffer->allocated = true;
 	for (i = 0; i < M_STRATEGIES; i++)
 		if (m_supported(memory, i)) {
 			w->node[memory][i] = m_view_create(w, buffer, i, 1);
@@ -80,7 +79,6 @@ void m_rebind(struct m_world *w)
 	memcpy(gone, nodes, sizeof(gone));
 	add_nodes(w, FAULTMAP_MEMORY_PHYS, old->max, 0);
 	new = nodes[FAULTMAP_STRATEGY_EAGER]->buffer;
-	new->allocated = false;
 	memcpy(new->bytes, old->bytes, old->max * M_PAGE);
 	for (i = 0; i < M_STRATEGIES; i++)
 		if (gone[i])
@@ -109,7 +107,9 @@ bool m_predict(struct m_world *w, const struct m_op *op, struct m_want *want)
 		return together;
 	case M_MMAP ... M_MREMAP:
 		return m_do_mapping(w, op, want);
-	case M_READ ... M_WRITE:
+	case M_SHAKE ... M_REBIND_SEEN:
+		return m_do_race(w, op, want);
+	case M_READ ... M_MARK:
 	case M_COPY_IN ... M_VM_WRITEV:
 		return m_do_touch(w, op, want);
 	default:
