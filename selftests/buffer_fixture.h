@@ -266,4 +266,32 @@ static inline char *fm_map_with_room(const FIXTURE_DATA(buffer) *self,
 	return base;
 }
 
+/* Those of lazy have no .close, so that the kernel may merge them as it likes. */
+static inline bool fm_counts_mappings(const FIXTURE_VARIANT(buffer) *variant)
+{
+	return variant->strategy != FAULTMAP_STRATEGY_LAZY;
+}
+
+/* Live mappings by the driver's count: those that came less those that went. */
+static inline uint64_t fm_live(int fd)
+{
+	struct faultmap_stats stats = fm_stats(fd);
+
+	return stats.mmaps + stats.opens - stats.closes;
+}
+
+/* The same for the matrix. */
+static inline const char *fm_saw_live(int fd, const FIXTURE_VARIANT(buffer) *variant)
+{
+	static char text[40];
+
+	snprintf(text, sizeof(text), "driver counts %" PRIu64, fm_live(fd));
+	return fm_counts_mappings(variant) ? text : "not counted";
+}
+
+#define EXPECT_LIVE(count) do { \
+	if (fm_counts_mappings(variant)) \
+		EXPECT_EQ(count, fm_live(self->fd)); \
+} while (0)
+
 #endif /* _FAULTMAP_BUFFER_FIXTURE_H */

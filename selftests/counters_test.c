@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The counters, against what the kernel itself counted. */
+#include <stddef.h>
+
 #include "buffer_fixture.h"
 
 /* Touches each page and returns the minor faults that took. */
@@ -89,7 +91,43 @@ TEST_F(buffer, reset)
 	    memcmp(&zero, &stats, sizeof(stats)) ? "not zero" : "zero");
 	EXPECT_EQ(0, memcmp(&zero, &stats, sizeof(stats)));
 	ASSERT_EQ(0, munmap(map, FM_PAGES * self->page));
-	EXPECT_EQ(1, fm_stats(self->fd).closes);
+	/* The end of an ordinary mapping is not told. */
+	EXPECT_EQ(fm_counts_mappings(variant), fm_stats(self->fd).closes);
+}
+
+/* clear_refs(4) leaves alone what has frames only: VM_PFNMAP. */
+static bool soft_dirty_reaches(const FIXTURE_VARIANT(buffer) *variant)
+{
+	return fm_is_by_page(variant);
+}
+
+/*
+ * Soft-dirty tracking takes the right to write away, and the kernel gives it back at
+ * the next write by itself: ru_minflt counts that fault, the driver is not asked.
+ */
+TEST_F(buffer, soft_dirty_faults_are_the_kernels)
+{
+	char *map = fm_map(self, 0, FM_PAGES);
+	struct faultmap_stats before, after;
+	long minor;
+	int ret;
+
+	ASSERT_NE(MAP_FAILED, map);
+	touch(map, FM_PAGES, self->page, true);
+	before = fm_stats(self->fd);
+	ret = fm_put("/proc/self/clear_refs", "4");
+	if (ret == -EINVAL || ret == -ENOENT)
+		SKIP(return, "a kernel without soft-dirty tracking");
+	ASSERT_EQ(0, ret);
+	warm_up();
+	minor = touch(map, FM_PAGES, self->page, true);
+	after = fm_stats(self->fd);
+	SAW("write 16 pages, clear their soft-dirty bits, write again",
+	    "%ld minor faults, %llu of the driver", minor,
+	    after.write_faults - before.write_faults);
+	EXPECT_EQ(0, memcmp(&before, &after, sizeof(before)));
+	EXPECT_EQ(soft_dirty_reaches(variant) ? FM_PAGES : 0, minor);
+	EXPECT_EQ(0, touch(map, FM_PAGES, self->page, true));
 }
 
 /* Reads "name:\tvalue" from a file of the kernel; -1 if it is not there. */
@@ -108,43 +146,135 @@ static long long field(const char *path, const char *name)
 	return value;
 }
 
+/* Every counter there is, by the name that user space reads. */
+static const struct {
+	const char *name;
+	size_t offset;
+} counters[] = {
+#define COUNTER(member) { #member, offsetof(struct faultmap_stats, member) }
+	COUNTER(read_faults), COUNTER(write_faults), COUNTER(pages_installed),
+	COUNTER(sigbus), COUNTER(mmaps), COUNTER(opens), COUNTER(closes),
+	COUNTER(moves), COUNTER(zaps), COUNTER(huge_faults),
+};
+
+#define NR_COUNTERS	(sizeof(counters) / sizeof(*counters))
+
+_Static_assert(sizeof(struct faultmap_stats) == sizeof(__u64) * NR_COUNTERS,
+	       "a counter is missing here");
+
+static void expect_counters(struct __test_metadata *_metadata, const char *path,
+			    const struct faultmap_stats *stats)
+{
+	for (size_t i = 0; i < NR_COUNTERS; i++) {
+		uint64_t value = *(uint64_t *)((char *)stats + counters[i].offset);
+
+		EXPECT_EQ(value, field(path, counters[i].name))
+			TH_LOG("%s in %s", counters[i].name, path);
+	}
+}
+
+/* Where debugfs shows what @fd, whose fdinfo is given, counts. */
+static void debugfs_path(const FIXTURE_VARIANT(buffer) *variant, const char *fdinfo,
+			 char *path, size_t size)
+{
+	if (fm_is_device(variant))
+		snprintf(path, size, "/sys/kernel/debug/faultmap/%s",
+			 strrchr(fm_node(variant), '/') + 1);
+	else
+		snprintf(path, size, "/sys/kernel/debug/faultmap/private-%lld",
+			 field(fdinfo, "view"));
+}
+
+/* Makes each counter something else than zero, as far as the strategy has it. */
+static void use_everything(struct __test_metadata *_metadata,
+			   const FIXTURE_DATA(buffer) *self)
+{
+	char *map = fm_map(self, 0, FM_PAGES), *moved;
+
+	EXPECT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, 7);
+	for (size_t i = 7; i < FM_PAGES; i++)
+		EXPECT_EQ(0, fm_write_at(map + i * self->page));
+	EXPECT_EQ(0, munmap(map + 4 * self->page, self->page));
+	moved = mremap(map, 4 * self->page, 4 * self->page,
+		       MREMAP_MAYMOVE | MREMAP_FIXED, fm_reserve(4));
+	EXPECT_NE(MAP_FAILED, moved);
+	EXPECT_EQ(0, fm_resize(self->fd, 3));
+	EXPECT_EQ(SIGBUS, fm_read_at(moved + 3 * self->page));
+}
+
+TEST_F(buffer, all_counters_are_shown)
+{
+	char fdinfo[64], debugfs[96];
+	struct faultmap_stats stats;
+
+	use_everything(_metadata, self);
+	stats = fm_stats(self->fd);
+	EXPECT_LT(0, stats.pages_installed);
+	EXPECT_EQ(1, stats.sigbus);
+	EXPECT_EQ(1, stats.zaps);
+	EXPECT_EQ(1, stats.mmaps);
+	snprintf(fdinfo, sizeof(fdinfo), "/proc/self/fdinfo/%d", self->fd);
+	debugfs_path(variant, fdinfo, debugfs, sizeof(debugfs));
+	expect_counters(_metadata, fdinfo, &stats);
+	expect_counters(_metadata, debugfs, &stats);
+}
+
+/* The one that needs 2 MiB in one piece. */
+TEST_F(buffer, huge_faults_are_shown)
+{
+	size_t huge = 2 << 20;
+	struct faultmap_create create = {
+		.bytes = 2 * huge,
+		.memory = variant->memory,
+		.strategy = variant->strategy,
+		.order = 9,
+	};
+	char fdinfo[64], debugfs[96], *map;
+	struct faultmap_stats stats;
+	int control, fd;
+
+	if (variant->memory != FAULTMAP_MEMORY_PAGES ||
+	    variant->strategy != FAULTMAP_STRATEGY_LAZY_PFN)
+		SKIP(return, "no 2 MiB for one fault");
+	control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
+	fd = ioctl(control, FAULTMAP_CREATE, &create);
+	ASSERT_LE(0, fd);
+	close(control);
+	map = mmap(NULL, 2 * huge, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_EQ(0, fm_write_at(map));
+	EXPECT_EQ(0, fm_read_at(map + huge));
+	stats = fm_stats(fd);
+	/* Whether there are such faults is for huge_test. */
+	printf("# %llu huge faults\n", stats.huge_faults);
+	snprintf(fdinfo, sizeof(fdinfo), "/proc/self/fdinfo/%d", fd);
+	debugfs_path(variant, fdinfo, debugfs, sizeof(debugfs));
+	expect_counters(_metadata, fdinfo, &stats);
+	expect_counters(_metadata, debugfs, &stats);
+	munmap(map, 2 * huge);
+	close(fd);
+}
+
 TEST_F(buffer, same_in_fdinfo_and_debugfs)
 {
 	char fdinfo[64], debugfs[96], *map = fm_map(self, 0, FM_PAGES);
 	struct faultmap_stats stats;
-	const char *path;
-	size_t i;
 
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 	EXPECT_EQ(0, fm_write_at(map));
 	stats = fm_stats(self->fd);
 	snprintf(fdinfo, sizeof(fdinfo), "/proc/self/fdinfo/%d", self->fd);
-	if (fm_is_device(variant))
-		snprintf(debugfs, sizeof(debugfs), "/sys/kernel/debug/faultmap/%s",
-			 strrchr(fm_node(variant), '/') + 1);
-	else
-		snprintf(debugfs, sizeof(debugfs),
-			 "/sys/kernel/debug/faultmap/private-%lld",
-			 field(fdinfo, "view"));
+	debugfs_path(variant, fdinfo, debugfs, sizeof(debugfs));
 	SAW("read 16 pages, write one: faults by fdinfo, debugfs",
 	    "%lld + %lld, %lld + %lld", field(fdinfo, "read_faults"),
 	    field(fdinfo, "write_faults"), field(debugfs, "read_faults"),
 	    field(debugfs, "write_faults"));
-	for (i = 0; i < 2; i++) {
-		path = i ? debugfs : fdinfo;
-		EXPECT_EQ(FM_PAGES * self->page, field(path, "bytes"));
-		EXPECT_EQ(stats.read_faults, field(path, "read_faults"));
-		EXPECT_EQ(stats.write_faults, field(path, "write_faults"));
-		EXPECT_EQ(stats.pages_installed,
-			  field(path, "pages_installed"));
-		EXPECT_EQ(stats.sigbus, field(path, "sigbus"));
-		EXPECT_EQ(stats.mmaps, field(path, "mmaps"));
-		EXPECT_EQ(stats.opens, field(path, "opens"));
-		EXPECT_EQ(stats.closes, field(path, "closes"));
-		EXPECT_EQ(stats.moves, field(path, "moves"));
-		EXPECT_EQ(stats.zaps, field(path, "zaps"));
-	}
+	EXPECT_EQ(FM_PAGES * self->page, field(fdinfo, "bytes"));
+	EXPECT_EQ(FM_PAGES * self->page, field(debugfs, "bytes"));
+	expect_counters(_metadata, fdinfo, &stats);
+	expect_counters(_metadata, debugfs, &stats);
 }
 
 TEST_HARNESS_MAIN

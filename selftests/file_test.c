@@ -202,23 +202,44 @@ TEST_F(buffer, nowait)
 	EXPECT_EQ(-EOPNOTSUPP, read_with(self->fd, &byte, 0, 1 << 30));
 }
 
-/* What cannot grow has no end to append to: writing goes where it is told to. */
-TEST_F(buffer, append)
+/* A device has no end to append to: writing goes where it is told to. */
+static void append_to_device(struct __test_metadata *_metadata,
+			     const FIXTURE_DATA(buffer) *self)
 {
-	off_t size = FM_PAGES * self->page;
-	int flags = fcntl(self->fd, F_GETFL);
 	char byte = 0;
 
 	EXPECT_EQ(1, write_with(self->fd, 'a', 2 * self->page, RWF_APPEND));
 	EXPECT_EQ(1, pread(self->fd, &byte, 1, 2 * self->page));
 	EXPECT_EQ('a', byte);
-	ASSERT_EQ(0, fcntl(self->fd, F_SETFL, flags | O_APPEND));
-	EXPECT_EQ(3, lseek(self->fd, 3, SEEK_SET));
 	EXPECT_EQ(1, write(self->fd, "b", 1));
 	EXPECT_EQ(4, lseek(self->fd, 0, SEEK_CUR));
 	EXPECT_EQ(1, pread(self->fd, &byte, 1, 3));
 	EXPECT_EQ('b', byte);
-	SAW("write(), O_APPEND", "at the offset");
+}
+
+/* A file has one, and behind that there is no room. */
+static void append_to_file(struct __test_metadata *_metadata,
+			   const FIXTURE_DATA(buffer) *self)
+{
+	EXPECT_EQ(-ENOSPC, write_with(self->fd, 'a', 2 * self->page, RWF_APPEND));
+	EXPECT_EQ(-1, write(self->fd, "b", 1));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_EQ(3, lseek(self->fd, 0, SEEK_CUR));
+}
+
+TEST_F(buffer, append)
+{
+	off_t size = FM_PAGES * self->page;
+	int flags = fcntl(self->fd, F_GETFL);
+
+	ASSERT_EQ(0, fcntl(self->fd, F_SETFL, flags | O_APPEND));
+	EXPECT_EQ(3, lseek(self->fd, 3, SEEK_SET));
+	if (fm_is_device(variant))
+		append_to_device(_metadata, self);
+	else
+		append_to_file(_metadata, self);
+	SAW("write(), O_APPEND", "%s", fm_is_device(variant) ? "at the offset" :
+							       fm_result(-ENOSPC, 0));
 	EXPECT_EQ(size, lseek(self->fd, 0, SEEK_END));
 }
 

@@ -73,8 +73,8 @@ TEST_F(buffer, child_sees)
 	    stats.closes);
 	EXPECT_EQ(0, saw);
 	EXPECT_EQ(fm_is_ordinary(variant) ? FM_PAGES : 0, faults);
-	EXPECT_EQ(1, stats.opens);
-	EXPECT_EQ(1, stats.closes);
+	EXPECT_EQ(fm_counts_mappings(variant), stats.opens);
+	EXPECT_EQ(fm_counts_mappings(variant), stats.closes);
 }
 
 TEST_F(buffer, child_touches_first)
@@ -223,7 +223,7 @@ TEST_F(buffer, exec)
 	stats = fm_stats(self->fd);
 	EXPECT_EQ(0, stats.opens);
 	EXPECT_EQ(0, stats.closes);
-	SAW("vfork() and exec()", "%s", stats.opens ? "inherited" : "not inherited");
+	SAW("vfork() and exec()", "%llu open", stats.opens);
 
 	pid = fork();
 	if (!pid) {
@@ -233,9 +233,9 @@ TEST_F(buffer, exec)
 	EXPECT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
 	stats = fm_stats(self->fd);
-	EXPECT_EQ(1, stats.opens);
-	EXPECT_EQ(1, stats.closes);
-	SAW("fork() and exec()", "%s", stats.opens ? "inherited" : "not inherited");
+	EXPECT_EQ(fm_counts_mappings(variant), stats.opens);
+	EXPECT_EQ(fm_counts_mappings(variant), stats.closes);
+	SAW("fork() and exec()", "%llu open", stats.opens);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
 	EXPECT_EQ(faults, fm_faults(self->fd));
 }

@@ -142,14 +142,15 @@ static inline int expect_create(const FIXTURE_DATA(fuzz) *self,
 	bool lazy_pfn = arg->strategy == FAULTMAP_STRATEGY_LAZY_PFN;
 	bool by_frame = lazy_pfn || arg->strategy == FAULTMAP_STRATEGY_EAGER;
 
-	if (arg->memory > FAULTMAP_MEMORY_PHYS ||
+	if (arg->memory > FAULTMAP_MEMORY_COHERENT ||
 	    arg->strategy > FAULTMAP_STRATEGY_LAZY_PFN ||
 	    arg->flags & ~FAULTMAP_CREATE_BATCHED || arg->reserved ||
 	    (arg->flags && arg->strategy != FAULTMAP_STRATEGY_EAGER) ||
 	    arg->window > (lazy_pfn ? FAULTMAP_WINDOW_MAX : 1))
 		return -EINVAL;
 	if (arg->memory == FAULTMAP_MEMORY_PHYS ||
-	    (arg->memory >= FAULTMAP_MEMORY_KMALLOC && !by_frame))
+	    (arg->memory >= FAULTMAP_MEMORY_KMALLOC && !by_frame) ||
+	    (arg->memory == FAULTMAP_MEMORY_COHERENT && (lazy_pfn || arg->flags)))
 		return -EOPNOTSUPP;
 	if (arg->order > (arg->memory == FAULTMAP_MEMORY_PAGES ? MAX_ORDER : 0))
 		return -EINVAL;
@@ -215,6 +216,20 @@ static inline int expected(const FIXTURE_DATA(fuzz) *self, enum kind kind,
 		return self->revoked ? -ENODEV : 0;
 	}
 	return 0;
+}
+
+/* More than is sure to be there, of an argument that begins with a size. */
+#define PLENTY	(4UL << 20)
+
+static inline bool may_lack_memory(const FIXTURE_DATA(fuzz) *self, unsigned int cmd,
+				   uintptr_t at)
+{
+	uint64_t bytes = 0;
+
+	if (_IOC_DIR(cmd) != _IOC_WRITE || !accessible(self, at, sizeof(bytes), false))
+		return false;
+	memcpy(&bytes, (const void *)at, sizeof(bytes));
+	return bytes > PLENTY;
 }
 
 #endif /* _FAULTMAP_FUZZ_MODEL_H */

@@ -139,8 +139,10 @@ static long create(struct subject *s)
 		.window = s->window,
 		.order = s->order,
 	};
-	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
+	int control = fm_errno(open(FM_CONTROL, O_RDWR | O_CLOEXEC));
 
+	if (control < 0)
+		return control;
 	s->fd = fm_errno(ioctl(control, FAULTMAP_CREATE, &create));
 	close(control);
 	return s->fd;

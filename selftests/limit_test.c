@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The limits: of one buffer, of all of them, and that shares are given back. */
 #include <pthread.h>
+#include <sys/uio.h>
 
 #include "memcg.h"
 #include "module_fixture.h"
@@ -25,30 +26,18 @@ static int resize(int fd, size_t bytes)
 	return fm_errno(ioctl(fd, FAULTMAP_RESIZE, &arg));
 }
 
-/* Makes the buffer get its memory; 0 or -errno. */
+/* What a buffer can be used for when it has its memory; 0 or -errno. */
 static int use(int fd)
-{
-	char byte;
-	long ret = fm_errno(pread(fd, &byte, 1, 0));
-
-	return ret == 1 ? 0 : ret;
-}
-
-static int use_by_write(int fd)
-{
-	long ret = fm_errno(pwrite(fd, "", 1, 0));
-
-	return ret == 1 ? 0 : ret;
-}
-
-static int use_by_mmap(int fd)
 {
 	size_t page = fm_page_size();
 	void *map = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, 0);
+	char byte;
 
 	if (map == MAP_FAILED)
 		return -errno;
 	munmap(map, page);
+	if (pread(fd, &byte, 1, 0) != 1 || pwrite(fd, "", 1, 0) != 1)
+		return -errno;
 	return 0;
 }
 
@@ -69,6 +58,9 @@ TEST_F(module, refuses_bad_limits)
 		"max_size=0", "max_size=1", "max_size=abc", "max_size=64X",
 		"max_size=", "max_size=16E", "max_total=0", "max_total=4095",
 		"max_total=-1", "max_total=none",
+		"max_size=64Mx", "max_size=64MM", "max_size=1Mi", "max_size=G",
+		"max_size=\"1M 2\"", "max_total=64Mx", "max_total=64M,",
+		"max_total=4096.0", "max_total=1GG", "max_total=\"1G x\"",
 	};
 
 	ASSERT_EQ(0, unload());
@@ -120,17 +112,14 @@ TEST_F(module, max_size_of_a_node)
 static void expect_left(struct __test_metadata *_metadata, unsigned int memory,
 			size_t bytes)
 {
-	int one = make(memory, fm_page_size()), fd = make(memory, bytes);
+	int one = make(memory, fm_page_size()), fd;
 
 	EXPECT_EQ(0, use(one));
-	EXPECT_EQ(-ENOSPC, use(fd));
-	EXPECT_EQ(-ENOSPC, use_by_write(fd));
-	EXPECT_EQ(-ENOSPC, use_by_mmap(fd));
+	EXPECT_EQ(-ENOSPC, make(memory, bytes));
 	close(one);
-	EXPECT_EQ(0, use_by_mmap(fd));
-	one = make(memory, fm_page_size());
-	EXPECT_EQ(-ENOSPC, use(one));
-	close(one);
+	fd = make(memory, bytes);
+	EXPECT_EQ(0, use(fd));
+	EXPECT_EQ(-ENOSPC, make(memory, fm_page_size()));
 	close(fd);
 }
 
@@ -140,14 +129,16 @@ TEST_F(module, max_total)
 
 	ASSERT_EQ(0, reload("max_total=4M max_size=1T order=0"));
 	for_each_memory(memory) {
-		int first = make(memory, MIB), second = make(memory, 2 * MIB);
+		int first, second;
 
 		EXPECT_EQ(-EFBIG, make(memory, 4 * MIB + page));
 		expect_left(_metadata, memory, 4 * MIB);
-		EXPECT_EQ(0, use(first));
+		first = make(memory, MIB);
 		expect_left(_metadata, memory, 3 * MIB);
-		EXPECT_EQ(-ENOSPC, resize(first, 4 * MIB) ?: use(second));
+		EXPECT_EQ(0, resize(first, 4 * MIB));
+		EXPECT_EQ(-ENOSPC, make(memory, 2 * MIB));
 		EXPECT_EQ(0, resize(first, MIB));
+		second = make(memory, 2 * MIB);
 		EXPECT_EQ(0, use(second));
 		EXPECT_EQ(-ENOSPC, resize(first, 2 * MIB + page));
 		expect_left(_metadata, memory, MIB);
@@ -187,10 +178,7 @@ TEST_F(module, failures_give_back)
 		SKIP(return, "no memory controller of cgroup v2");
 	}
 	for_each_memory(memory) {
-		int fd = make(memory, 16 * MIB);
-
-		left[memory] = use(fd);
-		close(fd);
+		left[memory] = make(memory, 16 * MIB);
 	}
 	fm_leave_group();
 	for_each_memory(memory) {
@@ -199,40 +187,88 @@ TEST_F(module, failures_give_back)
 	}
 }
 
+/* Puts a page of the buffer into a pipe, by reference. */
+static bool pin_page(int fd, int to)
+{
+	size_t page = fm_page_size();
+	char *map = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, 200 * page);
+	struct iovec iov = { map, page };
+	bool pinned = map != MAP_FAILED && vmsplice(to, &iov, 1, 0) == (ssize_t)page;
+
+	munmap(map, page);
+	return pinned;
+}
+
+/* What somebody refers to when its buffer is gone is not free for another one. */
+TEST_F(module, pinned_pages_count)
+{
+	const struct {
+		unsigned int memory;
+		size_t block;
+	} table[] = {
+		{ FAULTMAP_MEMORY_PAGES, fm_page_size() },
+		{ FAULTMAP_MEMORY_VMALLOC, MIB },
+	};
+	char page[fm_page_size()];
+	int pipes[2];
+
+	ASSERT_EQ(0, reload("max_total=4M"));
+	ASSERT_EQ(0, pipe(pipes));
+	for (size_t i = 0; i < 2; i++) {
+		unsigned int memory = table[i].memory;
+		int fd = fm_create(memory, FAULTMAP_STRATEGY_LAZY, pages(MIB));
+
+		ASSERT_TRUE(pin_page(fd, pipes[1]));
+		close(fd);
+		expect_left(_metadata, memory, 4 * MIB - table[i].block);
+		EXPECT_EQ((ssize_t)sizeof(page), read(pipes[0], page, sizeof(page)));
+		expect_left(_metadata, memory, 4 * MIB);
+	}
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
 #define THREADS	16
 #define ROUNDS	40
 
 static pthread_barrier_t barrier;
 
-static void *use_at_once(void *arg)
+struct maker {
+	pthread_t thread;
+	unsigned int memory;
+	size_t bytes;
+	int fd;
+};
+
+static void *make_at_once(void *arg)
 {
-	int fd = (intptr_t)arg;
+	struct maker *maker = arg;
 
 	pthread_barrier_wait(&barrier);
-	return (void *)(intptr_t)use(fd);
+	maker->fd = make(maker->memory, maker->bytes);
+	return NULL;
 }
 
-/* How many of THREADS buffers got their memory; -1 if one failed otherwise. */
+/* How many of THREADS got a buffer; -1 if one failed otherwise. */
 static int race(unsigned int memory, size_t bytes)
 {
-	pthread_t threads[THREADS];
-	int fds[THREADS], i, got = 0;
-	void *ret;
+	struct maker makers[THREADS];
+	int i, got = 0;
 
 	for (i = 0; i < THREADS; i++) {
-		fds[i] = make(memory, bytes);
-		pthread_create(&threads[i], NULL, use_at_once,
-			       (void *)(intptr_t)fds[i]);
+		makers[i] = (struct maker){ .memory = memory, .bytes = bytes };
+		pthread_create(&makers[i].thread, NULL, make_at_once, &makers[i]);
 	}
 	for (i = 0; i < THREADS; i++) {
-		pthread_join(threads[i], &ret);
-		if (!ret)
+		pthread_join(makers[i].thread, NULL);
+		if (makers[i].fd >= 0)
 			got += got >= 0;
-		else if ((intptr_t)ret != -ENOSPC)
+		else if (makers[i].fd != -ENOSPC)
 			got = -1;
 	}
 	for (i = 0; i < THREADS; i++)
-		close(fds[i]);
+		if (makers[i].fd >= 0)
+			close(makers[i].fd);
 	return got;
 }
 

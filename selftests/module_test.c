@@ -263,6 +263,9 @@ TEST_F(module, refuses_bad_parameters)
 		"size=0", "size=1", "size=4095", "size=abc", "size=64X",
 		"size=-1", "size=16E", "order=11", "order=4096",
 		"window=513",
+		"size=64Mx", "size=64MM", "size=64M,", "size=4096x", "size=64M4K",
+		"size=1Mi", "size=64MB", "size=M", "size=0x", "size=4096.0",
+		"size=\"64M 64M\"",
 	};
 	size_t i;
 
@@ -284,7 +287,7 @@ TEST_F(module, takes_good_parameters)
 	ASSERT_EQ(0, ioctl(fd, FAULTMAP_INFO, &info));
 	EXPECT_EQ(3 << 20, info.bytes);
 	EXPECT_EQ(2, info.order);
-	EXPECT_EQ(0, info.flags);
+	EXPECT_EQ(FAULTMAP_INFO_ALLOCATED, info.flags);
 	close(fd);
 }
 
