@@ -7,7 +7,7 @@ KSRC ?= $(CURDIR)/out/ksrc
 NATIVE ?= 0
 
 # What vm reads from its environment may be given as a variable of make.
-export KERNEL TIMEOUT ICOUNT SMP MEM MODPARAMS CMDLINE BAR QEMUFLAGS V FAULTMAP_CACHE NATIVE TESTS
+export KERNEL TIMEOUT ICOUNT SMP MEM MODPARAMS CMDLINE BAR QEMUFLAGS V FAULTMAP_CACHE NATIVE TESTS SEED DEPTH
 
 vm := selftests/vm/vm
 kernels = $(shell awk '!/^\#/ && NF { print $$1 }' selftests/vm/kernels)
@@ -26,15 +26,20 @@ help:
 	@echo '  make test-all           the selftests on every kernel, $(kernels), and of the runner'
 	@echo '  make bench              every way of mapping, pattern and share: three minutes, one page'
 	@echo '  make regress            a few cells against their recorded costs'
+	@echo '  make resize             what a change of a buffer'"'"'s size costs'
 	@echo '  make matrix             the selftests on every kernel, and notes/matrix.md of what they saw'
 	@echo '  make vm RUN='\''COMMAND'\''    one command in a guest with the module loaded'
 	@echo '  make vm                 a shell there'
 	@echo '  make test-windows       the selftests with other windows for lazy-pfn'
 	@echo '  make test-poisoned      the selftests on memory that nobody but the driver clears'
+	@echo '  make test-delays        races, REVOKE, RESIZE, unbinding and the model, the driver waiting at its'
+	@echo '                          functions by chance; SEED= again, SECONDS= for each case'
 	@echo '  make strangers          fio, stress-ng and others on the nodes; ONLY=fio for one of them'
 	@echo '  make sanitizer-kernel   build the kernel for KERNEL=sanitizer: KASAN, lockdep, kmemleak, ...'
 	@echo '  make sanitizer-6.12-kernel   the same of Linux 6.12, for KERNEL=sanitizer-6.12'
 	@echo '  make kcsan-kernel       the same for KERNEL=kcsan, which finds data races'
+	@echo '  make mutants            the driver broken in one place after the other: do the tests notice?'
+	@echo '                          ONLY= a mutant, a file or ci; DEPTH=quick: just the likely tests'
 	@echo '  make soak               operations by chance against a model, SECONDS= or MINUTES= long'
 	@echo '  make coverage           what of the driver the selftests run, line by line'
 	@echo '  make test-runner        the tests of the guest runner itself'
@@ -85,6 +90,14 @@ test-poisoned: export CMDLINE := page_poison=1 init_on_alloc=0 init_on_free=0 sl
 test-poisoned:
 	@selftests/test $(KERNEL)
 
+# What depends on an order, with waits where the driver is called and calls.
+test-delays: export DELAYS := 1
+test-delays: export SECONDS_EACH := $(SECONDS)
+test-delays: export TESTS := $(or $(TESTS),race_order_test race_test race_map_test race_use_test \
+	revoke_test resize_test phys_test race_module_test model_test)
+test-delays:
+	@selftests/test $(KERNEL)
+
 test-runner:
 	@selftests/test runner
 
@@ -100,6 +113,9 @@ coverage:
 sanitizer-kernel sanitizer-6.12-kernel kcsan-kernel: %-kernel:
 	@KERNEL=$* $(vm) setup
 
+mutants:
+	@selftests/mutants/run $(ONLY)
+
 compare:
 	@perf/compare
 
@@ -112,6 +128,9 @@ bench:
 
 regress:
 	@perf/regress
+
+resize:
+	@perf/resize
 
 lint:
 	@selftests/lint
@@ -136,4 +155,4 @@ clean:
 clean-cache:
 	@$(vm) clean
 
-.PHONY: module help vm test test-all test-windows matrix test-runner test-setup compare bench regress winsim lint load unload check clean clean-cache test-poisoned strangers sanitizer-kernel sanitizer-6.12-kernel kcsan-kernel soak coverage
+.PHONY: module help vm test test-all test-windows test-delays matrix test-runner test-setup compare bench regress resize winsim lint load unload check clean clean-cache test-poisoned strangers sanitizer-kernel sanitizer-6.12-kernel kcsan-kernel soak coverage mutants
