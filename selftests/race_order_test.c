@@ -15,7 +15,7 @@
 
 #define USERS		2
 #define TOUCHED		4	/* pages of a node that are mapped */
-#define WHILE		200	/* milliseconds that they are touched for, at most */
+#define WHILE		3000	/* milliseconds of touches, at most: REVOKE may take that long */
 #define KEPT		64	/* descriptors that a user has at a time */
 #define WINDOW		"window=16"
 #define PATIENCE	20	/* seconds for one touch, however slow the kernel is */
@@ -281,7 +281,8 @@ static void touch_for_a_while(FIXTURE_DATA(node) *self, char *map)
 		seen = race_touch(self->race, map + i % TOUCHED * self->page, i % TOUCHED,
 				  i % 2);
 		i++;
-	} while (seen == RACE_STAMP && (i < TOUCHED || race_now() < end));
+	} while (seen == RACE_STAMP && !atomic_load(&self->race->stop) &&
+		 (i < TOUCHED || race_now() < end));
 	if (seen == RACE_REFUSED && i > 1)
 		atomic_fetch_add(&self->race->met, 1);
 	else if (seen != RACE_STAMP && seen != RACE_REFUSED)
