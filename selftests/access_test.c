@@ -391,7 +391,7 @@ TEST_F(buffer, no_kernel_addresses)
 	use_everything(self);
 	fm_put(TRACING "/events/faultmap/enable", "0");
 	EXPECT_EQ(0, file_has_kernel_address(TRACING "/trace", ""));
-	fm_put(TRACING "/trace", "");
+	close(open(TRACING "/trace", O_WRONLY | O_TRUNC));
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->fd);
 	EXPECT_EQ(0, file_has_kernel_address(path, ""));

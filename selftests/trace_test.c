@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The tracepoints: what they tell, and of what. */
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "buffer_fixture.h"
+
+/* Of our own, so that others who trace do not hear of it. */
+#define INSTANCE	"/sys/kernel/tracing/instances/faultmap_test"
+#define LINE		256
+
+static char told_text[LINE], meant_text[LINE];
+
+/* What the last of these events said, or "", since told() was last called. */
+static const char *told(const char *event)
+{
+	FILE *trace = fopen(INSTANCE "/trace", "r");
+	char line[LINE], name[40], *at;
+
+	snprintf(name, sizeof(name), ": faultmap_%s: ", event);
+	told_text[0] = '\0';
+	while (trace && fgets(line, sizeof(line), trace)) {
+		at = strstr(line, name);
+		if (at)
+			snprintf(told_text, sizeof(told_text), "%.*s",
+				 (int)strcspn(at + strlen(name), "\n"), at + strlen(name));
+	}
+	if (trace)
+		fclose(trace);
+	/* To open it so is to clear it. */
+	close(open(INSTANCE "/trace", O_WRONLY | O_TRUNC));
+	return told_text;
+}
+
+__attribute__((format(printf, 1, 2)))
+static const char *meant(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(meant_text, sizeof(meant_text), format, args);
+	va_end(args);
+	return meant_text;
+}
+
+/* Which view it is, in the words of the tracepoints. */
+static unsigned int view_of(int fd)
+{
+	unsigned int view = 0;
+	char path[40], line[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "r");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "view: %u", &view) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return view;
+}
+
+static bool trace_only(unsigned int view)
+{
+	char filter[40];
+
+	rmdir(INSTANCE);
+	snprintf(filter, sizeof(filter), "view == %u", view);
+	return !mkdir(INSTANCE, 0700) &&
+	       !fm_put(INSTANCE "/events/faultmap/filter", filter) &&
+	       !fm_put(INSTANCE "/events/faultmap/enable", "1");
+}
+
+static void trace_no_more(void)
+{
+	fm_put(INSTANCE "/events/faultmap/enable", "0");
+	rmdir(INSTANCE);
+}
+
+#define TRACE_OR_SKIP() do { \
+	if (!trace_only(view_of(self->fd))) \
+		SKIP(return, "needs tracefs, and to be root"); \
+} while (0)
+
+TEST_F(buffer, mmap_and_its_end)
+{
+	unsigned int view = view_of(self->fd);
+	char *map, *room = fm_reserve(1);
+
+	TRACE_OR_SKIP();
+	map = fm_map(self, 2, 8);
+	EXPECT_STREQ(meant("view=%u start=0x%lx pgoff=2 pages=8 ret=0", view,
+			   (unsigned long)map), told("mmap"));
+	EXPECT_EQ(MAP_FAILED, fm_map_at(self, room, FM_PAGES, 1));
+	EXPECT_STREQ(meant("view=%u start=0x%lx pgoff=%d pages=1 ret=%d", view,
+			   (unsigned long)room, FM_PAGES, -errno), told("mmap"));
+	munmap(map, 8 * self->page);
+	meant("view=%u start=0x%lx pgoff=2 pages=8", view, (unsigned long)map);
+	EXPECT_STREQ(fm_counts_mappings(variant) ? meant_text : "", told("close"));
+	trace_no_more();
+}
+
+/* Of eager-page too, once it has been told to forget a page. */
+TEST_F(buffer, faults)
+{
+	char *map = fm_map(self, 2, 8), *at;
+	unsigned int view = view_of(self->fd);
+	uint64_t before, pages;
+
+	TRACE_OR_SKIP();
+	if (variant->strategy == FAULTMAP_STRATEGY_EAGER_PAGE)
+		madvise(map, 8 * self->page, MADV_DONTNEED);
+	for (int i = 0; i < 2; i++) {
+		at = map + 5 * i * self->page;
+		before = fm_stats(self->fd).pages_installed;
+		told("fault");
+		if (i)
+			*(volatile char *)(at + 7) = 1;
+		else
+			*(volatile char *)(at + 7);
+		pages = fm_stats(self->fd).pages_installed - before;
+		meant("view=%u address=0x%lx pgoff=%d %s pages=%" PRIu64, view,
+		      (unsigned long)at, 2 + 5 * i, i ? "write" : "read", pages);
+		EXPECT_STREQ(pages ? meant_text : "", told("fault"));
+		/* The window of the first may hold the other. */
+		EXPECT_TRUE(pages || !fm_comes_back(variant) || (i && self->window != 1));
+	}
+	trace_no_more();
+}
+
+static void exit_at_once(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	waitpid(pid, NULL, 0);
+}
+
+TEST_F(buffer, fork_and_move)
+{
+	char *map = fm_map(self, 3, 4), *room = fm_reserve(4);
+	unsigned int view = view_of(self->fd);
+
+	TRACE_OR_SKIP();
+	exit_at_once();
+	meant("view=%u start=0x%lx pgoff=3 pages=4", view, (unsigned long)map);
+	EXPECT_STREQ(fm_counts_mappings(variant) ? meant_text : "", told("open"));
+	map = mremap(map, 4 * self->page, 4 * self->page,
+		     MREMAP_MAYMOVE | MREMAP_FIXED, room);
+	ASSERT_EQ(room, map);
+	EXPECT_STREQ(meant("view=%u start=0x%lx pgoff=3 pages=4", view,
+			   (unsigned long)room), told("move"));
+	trace_no_more();
+}
+
+TEST_F(buffer, zap_and_refusal)
+{
+	char *map = fm_map(self, 1, FM_PAGES - 1);
+	unsigned int view = view_of(self->fd);
+
+	TRACE_OR_SKIP();
+	EXPECT_EQ(0, fm_resize(self->fd, 7));
+	EXPECT_STREQ(meant("view=%u from=7", view), told("zap"));
+	EXPECT_EQ(SIGBUS, fm_read_at(map + 6 * self->page));
+	EXPECT_STREQ(meant("view=%u address=0x%lx pgoff=7 read", view,
+			   (unsigned long)map + 6 * self->page), told("sigbus"));
+	EXPECT_EQ(SIGBUS, fm_guarded(fm_do_write, map + 8 * self->page));
+	EXPECT_EQ(0, ioctl(self->fd, FAULTMAP_REVOKE));
+	EXPECT_STREQ(meant("view=%u from=0", view), told("zap"));
+	trace_no_more();
+}
+
+TEST_HARNESS_MAIN
