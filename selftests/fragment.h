@@ -196,6 +196,9 @@ static inline void fm_fragment_hold(const struct fm_fragmented *f, unsigned int 
 	sigset_t set;
 	int sig;
 
+	/* A buffer goes when the parent closes it. */
+	close_range(3, ready - 1, 0);
+	close_range(ready + 1, ~0U, 0);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);

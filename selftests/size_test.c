@@ -4,6 +4,7 @@
  * strategy, whatever blocks the memory has come in.
  */
 #include <pthread.h>
+#include <time.h>
 
 #include "faultmap_test.h"
 #include "fragment.h"
@@ -323,31 +324,37 @@ static void fall_back(struct __test_metadata *_metadata, FIXTURE_DATA(size) *sel
 				 sizes[j][1]);
 }
 
-/*
- * Holds the large blocks that are left, as those that CPUs keep for themselves, until
- * one comes in pieces. Returns how many buffers that are, or 0 if there is no end.
- */
-static size_t soak_up(const FIXTURE_DATA(size) *self,
-		      const FIXTURE_VARIANT(size) *variant, int *fd, size_t max)
-{
-	size_t n;
+#define SOAKED	96
 
-	for (n = 0; n < max; n++) {
-		fd[n] = create(self, variant, 9, TABLE);
-		if (fd[n] < 0 || !mark(fd[n], 1, 0))
-			return 0;
-		if (extents(fd[n]) > 1)
-			return n + 1;
+/* The large blocks that are left, as those that CPUs keep for themselves. */
+struct soaked {
+	int fd[SOAKED];
+	size_t n;
+};
+
+/* Holds such blocks until one comes in pieces; false if there is no end to them. */
+static bool soak_up(const FIXTURE_DATA(size) *self,
+		    const FIXTURE_VARIANT(size) *variant, struct soaked *soaked)
+{
+	int fd;
+
+	while (soaked->n < SOAKED) {
+		fd = create(self, variant, 9, TABLE);
+		if (fd < 0)
+			return false;
+		soaked->fd[soaked->n++] = fd;
+		if (extents(fd) > 1)
+			return true;
 	}
-	return 0;
+	return false;
 }
 
-#define ROUNDS	3
+#define ROUNDS	8
 #define KEPT	4		/* blocks in each that come free one by one */
 
 struct kept {
 	int fd[KEPT];
-	unsigned int delay;	/* microseconds before each */
+	useconds_t delay;	/* before each */
 };
 
 static void *release_each(void *arg)
@@ -362,13 +369,31 @@ static void *release_each(void *arg)
 	return NULL;
 }
 
-/* Large blocks come free while smaller ones are taken: they begin at odd offsets. */
+static useconds_t time_to_create(const FIXTURE_DATA(size) *self,
+				 const FIXTURE_VARIANT(size) *variant)
+{
+	struct timespec from, to;
+	int fd;
+
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	fd = create(self, variant, 9, 5 * TABLE);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	close(fd);
+	return (to.tv_sec - from.tv_sec) * 1000000 + (to.tv_nsec - from.tv_nsec) / 1000;
+}
+
+/*
+ * Large blocks come free while smaller ones are taken, sooner in one round and later
+ * in another: who takes one as it comes takes it at an odd offset.
+ */
 static void come_free(struct __test_metadata *_metadata, FIXTURE_DATA(size) *self,
-		      const FIXTURE_VARIANT(size) *variant, struct kept *kept)
+		      const FIXTURE_VARIANT(size) *variant, struct kept *kept,
+		      unsigned int round)
 {
 	pthread_t thread;
 	int fd;
 
+	kept->delay = time_to_create(self, variant) * (round + 1) / ROUNDS / (KEPT + 1);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, release_each, kept));
 	fd = create(self, variant, 9, 5 * TABLE);
 	ASSERT_LE(0, fd);
@@ -381,30 +406,32 @@ static void come_free(struct __test_metadata *_metadata, FIXTURE_DATA(size) *sel
 TEST_F(size, in_fragmented_memory)
 {
 	struct fm_fragmented fragmented;
+	struct soaked soaked = { .n = 0 };
 	struct kept kept[ROUNDS];
-	int ret, soaked[48];
-	size_t i, j, n;
+	size_t i, j;
+	int ret;
 
+	/* What one CPU frees another need not find. */
+	ASSERT_TRUE(fm_run_on(0, 0));
 	for (i = 0; i < ROUNDS; i++) {
-		kept[i].delay = 300 << 3 * i;
 		for (j = 0; j < KEPT; j++) {
 			kept[i].fd[j] = create(self, variant, 9, TABLE);
 			ASSERT_LE(0, kept[i].fd[j]);
-			ASSERT_TRUE(mark(kept[i].fd[j], 1, 0));
 		}
 	}
 	ret = fm_fragment(&fragmented, 7);
 	if (ret == -EOPNOTSUPP)
 		SKIP(return, "this kernel has no huge pages to take memory by");
 	ASSERT_EQ(0, ret);
-	n = soak_up(self, variant, soaked, sizeof(soaked) / sizeof(*soaked));
-	EXPECT_LT(0, n);
+	EXPECT_TRUE(soak_up(self, variant, &soaked));
 	fall_back(_metadata, self, variant);
-	for (i = 0; i < ROUNDS; i++)
-		come_free(_metadata, self, variant, &kept[i]);
+	for (i = 0; i < ROUNDS; i++) {
+		EXPECT_TRUE(soak_up(self, variant, &soaked));
+		come_free(_metadata, self, variant, &kept[i], i);
+	}
 	fm_defragment(&fragmented);
-	while (n)
-		close(soaked[--n]);
+	while (soaked.n)
+		close(soaked.fd[--soaked.n]);
 }
 
 TEST_HARNESS_MAIN
