@@ -5,11 +5,6 @@
  */
 #include "faultmap_test.h"
 
-/* As the header has it, where it has it. */
-#ifndef MEMORY_COHERENT
-#define MEMORY_COHERENT	5
-#endif
-
 #define BLOCK		(2UL << 20)	/* the largest that there is */
 
 FIXTURE(coherent)
@@ -24,7 +19,7 @@ FIXTURE_SETUP(coherent)
 		SKIP(return, "faultmap is not loaded");
 	self->page = fm_page_size();
 	self->block = BLOCK / self->page;
-	self->fd = fm_create(MEMORY_COHERENT, FAULTMAP_STRATEGY_EAGER, 3 * self->block);
+	self->fd = fm_create(FAULTMAP_MEMORY_COHERENT, FAULTMAP_STRATEGY_EAGER, 3 * self->block);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, fm_stamp(self->fd, 0, 3 * self->block));
 }
@@ -49,11 +44,11 @@ static char *map_from(const FIXTURE_DATA(coherent) *self, size_t first, size_t p
 
 TEST_F(coherent, is_eager_only)
 {
-	EXPECT_EQ(-EOPNOTSUPP, fm_create(MEMORY_COHERENT, FAULTMAP_STRATEGY_LAZY, 1));
+	EXPECT_EQ(-EOPNOTSUPP, fm_create(FAULTMAP_MEMORY_COHERENT, FAULTMAP_STRATEGY_LAZY, 1));
 	EXPECT_EQ(-EOPNOTSUPP,
-		  fm_create(MEMORY_COHERENT, FAULTMAP_STRATEGY_LAZY_PFN, 1));
+		  fm_create(FAULTMAP_MEMORY_COHERENT, FAULTMAP_STRATEGY_LAZY_PFN, 1));
 	EXPECT_EQ(-EOPNOTSUPP,
-		  fm_create(MEMORY_COHERENT, FAULTMAP_STRATEGY_EAGER_PAGE, 1));
+		  fm_create(FAULTMAP_MEMORY_COHERENT, FAULTMAP_STRATEGY_EAGER_PAGE, 1));
 }
 
 TEST_F(coherent, says_what_it_is)
@@ -61,7 +56,7 @@ TEST_F(coherent, says_what_it_is)
 	struct faultmap_info info;
 
 	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_INFO, &info));
-	EXPECT_EQ(MEMORY_COHERENT, info.memory);
+	EXPECT_EQ(FAULTMAP_MEMORY_COHERENT, info.memory);
 	EXPECT_EQ(FAULTMAP_STRATEGY_EAGER, info.strategy);
 	EXPECT_EQ(3 * BLOCK, info.bytes);
 	EXPECT_EQ(1, info.window);
@@ -73,7 +68,7 @@ TEST_F(coherent, takes_no_order)
 {
 	struct faultmap_create create = {
 		.bytes = BLOCK,
-		.memory = MEMORY_COHERENT,
+		.memory = FAULTMAP_MEMORY_COHERENT,
 		.order = 1,
 	};
 	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
@@ -174,7 +169,7 @@ static bool all_zero(const char *page, size_t size)
 
 TEST_F(coherent, new_memory_is_zero)
 {
-	int fd = fm_create(MEMORY_COHERENT, FAULTMAP_STRATEGY_EAGER, 256);
+	int fd = fm_create(FAULTMAP_MEMORY_COHERENT, FAULTMAP_STRATEGY_EAGER, 256);
 	char *map;
 
 	ASSERT_LE(0, fd);
@@ -263,7 +258,7 @@ TEST_F(coherent, parts_of_a_mapping)
 TEST_F(coherent, many)
 {
 	for (int i = 0; i < 30; i++) {
-		int fd = fm_create(MEMORY_COHERENT, FAULTMAP_STRATEGY_EAGER,
+		int fd = fm_create(FAULTMAP_MEMORY_COHERENT, FAULTMAP_STRATEGY_EAGER,
 				   1 + 97 * i);
 		char *map;
 

@@ -108,6 +108,12 @@ FIXTURE_VARIANT_ADD(inject, dma_lazy_pfn)
 	.window = 16,
 };
 
+FIXTURE_VARIANT_ADD(inject, coherent_eager)
+{
+	.memory = FAULTMAP_MEMORY_COHERENT,
+	.strategy = FAULTMAP_STRATEGY_EAGER,
+};
+
 FIXTURE_SETUP(inject)
 {
 	unsigned long start, end;
@@ -146,11 +152,6 @@ static long create(struct subject *s)
 	s->fd = fm_errno(ioctl(control, FAULTMAP_CREATE, &create));
 	close(control);
 	return s->fd;
-}
-
-static int create_first(struct subject *s)
-{
-	return create(s);
 }
 
 static void drop(struct subject *s)
@@ -230,6 +231,18 @@ static long read_page(struct subject *s)
 	return fm_errno(pread(s->fd, page, sizeof(page), 3 * sizeof(page)));
 }
 
+static long open_again(struct subject *s)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->fd);
+	fd = fm_errno(open(path, O_RDWR | O_CLOEXEC));
+	if (fd >= 0)
+		close(fd);
+	return fd;
+}
+
 static long ask(struct subject *s)
 {
 	struct faultmap_info info;
@@ -241,11 +254,11 @@ static long ask(struct subject *s)
 
 static const struct operation operations[] = {
 	{ "CREATE", NULL, create, drop, EFAULT },
-	{ "mmap, first use", create_first, map_all, drop, 0 },
 	{ "mmap", create_and_stamp, map_all, drop, 0 },
 	{ "touch", create_and_map, touch_all, drop, 0 },
-	{ "write, first use", create_first, write_page, drop, EFAULT },
-	{ "read, first use", create_first, read_page, drop, EFAULT },
+	{ "write", create_and_stamp, write_page, drop, EFAULT },
+	{ "read", create_and_stamp, read_page, drop, EFAULT },
+	{ "open again", create_and_stamp, open_again, drop, 0 },
 	{ "RESIZE, grow", create_and_stamp, grow, drop, EFAULT },
 	{ "RESIZE, shrink", create_and_map, shrink, drop, EFAULT },
 	{ "INFO, STATS", create_and_map, ask, drop, EFAULT },

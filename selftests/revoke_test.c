@@ -33,6 +33,8 @@ TEST_F(buffer, everything_fails)
 	EXPECT_EQ(-1, pwrite(self->fd, &byte, 1, 0));
 	SAW("REVOKE, write(2)", "%s", fm_outcome(false));
 	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(-ENODEV, fm_errno(read(self->fd, &byte, 0)));
+	EXPECT_EQ(-ENODEV, fm_errno(write(self->fd, &byte, 0)));
 	EXPECT_EQ(-1, ioctl(self->fd, FAULTMAP_RESIZE, &resize));
 	EXPECT_EQ(ENODEV, errno);
 	EXPECT_EQ(-1, ioctl(self->fd, FAULTMAP_REVOKE));
