@@ -404,18 +404,20 @@ int faultmap_buffer_revoke(struct faultmap_file *file)
 
 /**
  * faultmap_buffer_kill() - cut off everyone, because the memory goes away
- * @buf: a buffer of a device's memory that no new file can be opened of
+ * @buf: a buffer of a device's memory
  *
- * Whoever still has a file or a mapping of the buffer may keep it, dead. When
- * this returns, nobody looks at the memory any more.
+ * Whoever still has a file or a mapping of the buffer may keep it, dead, and no new
+ * file can be opened. When this returns, nobody looks at the memory any more.
  *
  * Context: may sleep; no mmap_lock may be held.
  */
 void faultmap_buffer_kill(struct faultmap_buffer *buf)
 {
 	inode_lock(buf->inode);
+	mutex_lock(&buf->open_lock);
 	faultmap_revoke_files(buf);
 	faultmap_set_size(buf, 0);
+	mutex_unlock(&buf->open_lock);
 	faultmap_zap(buf, 0);
 	inode_unlock(buf->inode);
 }

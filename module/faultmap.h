@@ -14,7 +14,6 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/log2.h>
-#include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
@@ -252,19 +251,15 @@ struct faultmap_file {
 /**
  * struct faultmap_node - a device node
  * @list: in the list of those that show one buffer
- * @misc: the device
  * @view: what it shows
+ * @minor: its number among the nodes
  * @name: "<memory>-<strategy>"
- * @path: the same below /dev
- * @sysname: the same for sysfs, where a name has no slash
  */
 struct faultmap_node {
 	struct list_head list;
-	struct miscdevice misc;
 	struct faultmap_view *view;
+	u32 minor;
 	char name[40];
-	char path[56];
-	char sysname[56];
 };
 
 /* main.c */
@@ -297,6 +292,9 @@ int faultmap_pci_init(void);
 void faultmap_pci_exit(void);
 
 /* node.c */
+int faultmap_nodes_init(void);
+void faultmap_nodes_exit(void);
+struct faultmap_view *faultmap_node_view(const struct inode *inode);
 int faultmap_nodes_add(struct list_head *nodes, struct faultmap_buffer *buf,
 		       const char *prefix);
 void faultmap_nodes_remove(struct list_head *nodes);

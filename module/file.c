@@ -77,7 +77,8 @@ static int faultmap_file_add(struct faultmap_file *file)
 
 	if (mutex_lock_killable(&buf->open_lock))
 		return -EINTR;
-	ret = faultmap_buffer_populate(buf);
+	/* Only the buffer of a device that is gone has no pages. */
+	ret = buf->npages ? faultmap_buffer_populate(buf) : -ENODEV;
 	if (!ret) {
 		spin_lock(&buf->list_lock);
 		list_add_tail(&file->list, &buf->files);
@@ -96,7 +97,8 @@ static int faultmap_file_add(struct faultmap_file *file)
  *
  * Context: may sleep, for long.
  * Return: the description, for faultmap_file_attach() or faultmap_file_free(), or an
- * ERR_PTR: -ENOMEM, -ENOSPC if other buffers have too much, -EINTR.
+ * ERR_PTR: -ENOMEM, -ENOSPC if other buffers have too much, -ENODEV if the device is
+ * gone, -EINTR.
  */
 struct faultmap_file *faultmap_file_create(struct faultmap_view *view)
 {
@@ -147,37 +149,21 @@ void faultmap_file_attach(struct file *filp, struct faultmap_file *file)
 	filp->f_mode |= FMODE_NOCMTIME | FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
 }
 
-static int faultmap_open_view(struct file *filp, struct faultmap_view *view)
+/* A node, or a private buffer: by /proc/PID/fd, since it has no name. */
+static int faultmap_open(struct inode *inode, struct file *filp)
 {
-	struct faultmap_file *file = faultmap_file_create(view);
+	struct faultmap_view *view = S_ISREG(inode->i_mode) ?
+		faultmap_private_view(inode) : faultmap_node_view(inode);
+	struct faultmap_file *file;
 
+	if (!view)
+		return -ENODEV;
+	file = faultmap_file_create(view);
+	faultmap_view_put(view);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	faultmap_file_attach(filp, file);
 	return 0;
-}
-
-/* By way of /proc/PID/fd, since it has no name. */
-static int faultmap_reopen_private(struct inode *inode, struct file *filp)
-{
-	struct faultmap_view *view = faultmap_private_view(inode);
-	int ret;
-
-	if (!view)
-		return -ENXIO;
-	ret = faultmap_open_view(filp, view);
-	faultmap_view_put(view);
-	return ret;
-}
-
-static int faultmap_open(struct inode *inode, struct file *filp)
-{
-	struct faultmap_node *node;
-
-	if (S_ISREG(inode->i_mode))
-		return faultmap_reopen_private(inode, filp);
-	node = container_of(filp->private_data, struct faultmap_node, misc);
-	return faultmap_open_view(filp, node->view);
 }
 
 static int faultmap_release(struct inode *inode, struct file *filp)

@@ -8,6 +8,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/file.h>
+#include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -273,9 +274,12 @@ static int faultmap_init_nodes(unsigned long npages)
 {
 	int ret;
 
-	ret = faultmap_add_nodes(npages);
+	ret = faultmap_nodes_init();
 	if (ret)
 		return ret;
+	ret = faultmap_add_nodes(npages);
+	if (ret)
+		goto exit_nodes;
 	ret = faultmap_phys_init();
 	if (ret)
 		goto remove_nodes;
@@ -288,6 +292,8 @@ exit_phys:
 	faultmap_phys_exit();
 remove_nodes:
 	faultmap_nodes_remove(&faultmap_nodes);
+exit_nodes:
+	faultmap_nodes_exit();
 	return ret;
 }
 
@@ -296,6 +302,7 @@ static void faultmap_exit_nodes(void)
 	faultmap_pci_exit();
 	faultmap_phys_exit();
 	faultmap_nodes_remove(&faultmap_nodes);
+	faultmap_nodes_exit();
 }
 
 static int __init faultmap_init(void)

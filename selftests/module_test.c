@@ -275,6 +275,34 @@ TEST_F(module, refuses_bad_parameters)
 	EXPECT_FALSE(exists(FM_CONTROL));
 }
 
+static _Atomic bool has_opened;
+
+static void *open_first(void *arg)
+{
+	int fd = open("/dev/faultmap/pages-lazy", O_RDWR | O_CLOEXEC);
+
+	has_opened = true;
+	close(fd);
+	return NULL;
+}
+
+/* The first open clears 512 MiB; the control node is a misc device, as many are. */
+TEST_F(module, first_open_holds_up_no_other_device)
+{
+	pthread_t thread;
+	int fd;
+
+	ASSERT_EQ(0, unload());
+	ASSERT_EQ(0, load("size=512M"));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, open_first, NULL));
+	usleep(20000);
+	fd = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
+	EXPECT_FALSE(has_opened);
+	EXPECT_LE(0, fd);
+	close(fd);
+	pthread_join(thread, NULL);
+}
+
 TEST_F(module, takes_good_parameters)
 {
 	struct faultmap_info info;
