@@ -238,25 +238,48 @@ static bool reads_zero(int fd, size_t from, size_t bytes)
 	       all_zero(memory, bytes);
 }
 
-TEST_F(buffer, fresh_memory_is_zero)
+static int create_fresh(const FIXTURE_VARIANT(buffer) *variant, unsigned int order)
 {
-	size_t pages = FRESH / self->page;
+	struct faultmap_create create = {
+		.bytes = FRESH / 2,
+		.memory = variant->memory,
+		.strategy = variant->strategy,
+		.order = order,
+	};
+	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
+	int fd = ioctl(control, FAULTMAP_CREATE, &create);
+
+	close(control);
+	return fd;
+}
+
+/* In single pages, or in blocks where memory has them. */
+static void check_fresh(struct __test_metadata *_metadata,
+			const FIXTURE_VARIANT(buffer) *variant, unsigned int order)
+{
 	char *map;
 	int fd;
 
-	if (fm_is_device(variant))
-		SKIP(return, "what a device has in its memory is its own");
 	dirty_memory(16 * FRESH);
-	fd = fm_create(variant->memory, variant->strategy, pages / 2);
+	fd = create_fresh(variant, order);
 	map = mmap(NULL, FRESH / 2, PROT_READ, MAP_SHARED, fd, 0);
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_TRUE(all_zero(map, FRESH / 2));
 	EXPECT_TRUE(reads_zero(fd, 0, FRESH / 2));
 	dirty_memory(16 * FRESH);
-	ASSERT_EQ(0, fm_resize(fd, pages));
+	ASSERT_EQ(0, fm_resize(fd, FRESH / fm_page_size()));
 	EXPECT_TRUE(reads_zero(fd, FRESH / 2, FRESH / 2));
 	munmap(map, FRESH / 2);
 	close(fd);
+}
+
+TEST_F(buffer, fresh_memory_is_zero)
+{
+	if (fm_is_device(variant))
+		SKIP(return, "what a device has in its memory is its own");
+	check_fresh(_metadata, variant, 0);
+	if (variant->memory == FAULTMAP_MEMORY_PAGES)
+		check_fresh(_metadata, variant, 9);
 }
 
 /* So much of @mine is @theirs, then come zeroes, and behind @size nothing is written. */
