@@ -66,6 +66,7 @@ struct faultmap_buffer *faultmap_buffer_create(struct inode *inode,
 	spin_lock_init(&buf->list_lock);
 	INIT_LIST_HEAD(&buf->files);
 	INIT_LIST_HEAD(&buf->unsettled);
+	INIT_LIST_HEAD(&buf->awaited);
 	buf->inode = inode;
 	buf->memory = memory;
 	buf->order = order;
@@ -258,13 +259,13 @@ int faultmap_buffer_populate(struct faultmap_buffer *buf)
 }
 
 /* A fault that was answered before the bounds changed holds its page's lock. */
-static void faultmap_wait_faults(struct faultmap_buffer *buf, pgoff_t from)
+static void faultmap_wait_faults(struct faultmap_buffer *buf, pgoff_t from, pgoff_t to)
 {
 	pgoff_t i;
 
 	if (!buf->memory->has_pages)
 		return;
-	for (i = from; i < buf->allocated; i++) {
+	for (i = from; i < to; i++) {
 		struct page *page = faultmap_page(buf, i);
 
 		lock_page(page);
@@ -275,16 +276,16 @@ static void faultmap_wait_faults(struct faultmap_buffer *buf, pgoff_t from)
 
 /*
  * Removes every translation from page @from on, in every process. The caller has
- * seen to it that no new one will be made, and holds the inode lock.
+ * seen to it that no new one will be made, and holds open_lock; before, the buffer had
+ * at least @to pages, and it may be growing.
  */
-static void faultmap_zap(struct faultmap_buffer *buf, pgoff_t from)
+static void faultmap_zap(struct faultmap_buffer *buf, pgoff_t from, pgoff_t to)
 {
 	/* Expedited: where nobody reads, there is nothing to wait for. */
 	synchronize_srcu_expedited(&buf->srcu);
-	faultmap_wait_faults(buf, from);
-	faultmap_settle_mappings(buf);
-	unmap_mapping_range(buf->inode->i_mapping, (loff_t)from << PAGE_SHIFT,
-			    0, 1);
+	/* Pairs with faultmap_set_size(): the table is filled that far by now. */
+	faultmap_wait_faults(buf, from, max(to, smp_load_acquire(&buf->npages)));
+	faultmap_unmap_all(buf, from);
 }
 
 static void faultmap_count_zap(struct faultmap_view *view, pgoff_t from)
@@ -293,14 +294,19 @@ static void faultmap_count_zap(struct faultmap_view *view, pgoff_t from)
 	trace_faultmap_zap(view, from);
 }
 
-static void faultmap_shrink(struct faultmap_view *view, unsigned long npages)
+static int faultmap_shrink(struct faultmap_view *view, unsigned long npages)
 {
 	struct faultmap_buffer *buf = view->buffer;
+	unsigned long before = buf->npages;
 
+	if (mutex_lock_killable(&buf->open_lock))
+		return -EINTR;
 	faultmap_set_size(buf, npages);
-	faultmap_zap(buf, npages);
-	faultmap_count_zap(view, npages);
+	faultmap_zap(buf, npages, before);
 	faultmap_free_from(buf, npages);
+	mutex_unlock(&buf->open_lock);
+	faultmap_count_zap(view, npages);
+	return 0;
 }
 
 /* What an earlier shrink left of a block must not show again. */
@@ -310,7 +316,8 @@ static void faultmap_clear(struct faultmap_buffer *buf, unsigned long from,
 	unsigned long i;
 
 	for (i = from; i < to; i++) {
-		clear_page(faultmap_entry_addr(*faultmap_entry(buf->table, i)));
+		if (buf->memory->mmap || !PageHWPoison(faultmap_page(buf, i)))
+			clear_page(faultmap_entry_addr(*faultmap_entry(buf->table, i)));
 		cond_resched();
 	}
 }
@@ -353,12 +360,10 @@ int faultmap_buffer_resize(struct faultmap_view *view, unsigned long npages)
 	struct faultmap_buffer *buf = view->buffer;
 
 	if (npages < buf->npages)
-		faultmap_shrink(view, npages);
-	else if (buf->memory->is_device)
+		return faultmap_shrink(view, npages);
+	if (buf->memory->is_device)
 		return faultmap_grow_device(buf, npages);
-	else if (npages > buf->npages)
-		return faultmap_grow(buf, npages);
-	return 0;
+	return npages > buf->npages ? faultmap_grow(buf, npages) : 0;
 }
 
 /* All files that there are; open(2) is kept from adding one. */
@@ -377,7 +382,7 @@ static void faultmap_revoke_files(struct faultmap_buffer *buf)
  * @file: a file of the buffer
  *
  * A file that is opened meanwhile waits until the zap is done, lest that take from
- * it what cannot come back.
+ * it what cannot come back. Who makes the buffer larger meanwhile is not waited for.
  *
  * Context: may sleep; no mmap_lock may be held.
  * Return: 0, -ENODEV if the file is revoked already, -EINTR.
@@ -387,18 +392,16 @@ int faultmap_buffer_revoke(struct faultmap_file *file)
 	struct faultmap_buffer *buf = file->buffer;
 	int ret = 0;
 
-	if (down_write_killable(&buf->inode->i_rwsem))
+	if (mutex_lock_killable(&buf->open_lock))
 		return -EINTR;
 	if (faultmap_revoked(file)) {
 		ret = -ENODEV;
 	} else {
-		mutex_lock(&buf->open_lock);
 		faultmap_revoke_files(buf);
-		faultmap_zap(buf, 0);
-		mutex_unlock(&buf->open_lock);
+		faultmap_zap(buf, 0, 0);
 		faultmap_count_zap(file->view, 0);
 	}
-	inode_unlock(buf->inode);
+	mutex_unlock(&buf->open_lock);
 	return ret;
 }
 
@@ -417,7 +420,7 @@ void faultmap_buffer_kill(struct faultmap_buffer *buf)
 	mutex_lock(&buf->open_lock);
 	faultmap_revoke_files(buf);
 	faultmap_set_size(buf, 0);
+	faultmap_zap(buf, 0, 0);
 	mutex_unlock(&buf->open_lock);
-	faultmap_zap(buf, 0);
 	inode_unlock(buf->inode);
 }

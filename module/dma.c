@@ -30,7 +30,7 @@ struct faultmap_dma_block {
 static struct platform_device *faultmap_dma_device;
 
 /* What dma_free_*() wants to know, by the page number of the kernel address. */
-static DEFINE_XARRAY(faultmap_dma_blocks);
+static DEFINE_XARRAY_FLAGS(faultmap_dma_blocks, XA_FLAGS_ACCOUNT);
 
 static unsigned long faultmap_dma_index(const void *addr)
 {
@@ -68,7 +68,7 @@ static int faultmap_dma_alloc(struct faultmap_block *new, faultmap_dma_get_fn ge
 	if (!new->addr)
 		goto free_block;
 	if (xa_err(xa_store(&faultmap_dma_blocks, faultmap_dma_index(new->addr),
-			    block, GFP_KERNEL)))
+			    block, FM_GFP)))
 		goto put_memory;
 	new->npages = block->bytes >> PAGE_SHIFT;
 	return 0;

@@ -90,7 +90,10 @@ vm_fault_t faultmap_lazy_fault(struct vm_fault *vmf)
 
 	if (ret == VM_FAULT_SIGBUS)
 		return faultmap_refuse_fault(vmf);
-	if (ret == VM_FAULT_LOCKED)
+	/* The kernel takes no page whose memory has failed. */
+	if (ret == VM_FAULT_LOCKED && unlikely(PageHWPoison(vmf->page)))
+		faultmap_refuse_fault(vmf);
+	else if (ret == VM_FAULT_LOCKED)
 		faultmap_count_fault(file, vmf, 1);
 	return ret;
 }
@@ -116,7 +119,8 @@ vm_fault_t faultmap_eager_page_fault(struct vm_fault *vmf)
 		return faultmap_lazy_fault(vmf);
 
 	idx = faultmap_read_lock(file);
-	if (faultmap_resolve(file, vmf->pgoff, 1, &pfn))
+	if (faultmap_resolve(file, vmf->pgoff, 1, &pfn) &&
+	    !faultmap_has_failed(file->buffer->memory, pfn))
 		ret = vm_insert_page(vmf->vma, vmf->address, pfn_to_page(pfn));
 	faultmap_read_unlock(file, idx);
 

@@ -135,20 +135,22 @@ struct faultmap_range {
  * struct faultmap_buffer - kernel memory that can be mapped
  * @ref: held by each view
  * @inode: the one address space of all mappings of the buffer, whatever file
- *	they were made through; its i_rwsem serialises RESIZE, REVOKE and ftruncate(2),
- *	and is never taken under an mmap_lock
+ *	they were made through; its i_rwsem serialises RESIZE and ftruncate(2), and is
+ *	never taken under an mmap_lock
  * @memory: the kind of memory
  * @order: largest block order to ask for
  * @range: the device's memory, if it is that
  * @srcu: held by whoever asks for a page, until the answer is used up
  * @open_lock: held by open(2) while it adds a file, by the first one while it
- *	allocates the memory, and by REVOKE until its zap is done; inside i_rwsem
+ *	allocates the memory, and by all who zap translations until these are gone;
+ *	inside i_rwsem. Who makes a buffer larger may allocate for long, without it
  * @table: where each page is, once there is memory; not of a device's memory
  * @npages: size in pages; what lies beyond is out of reach for new translations
  * @allocated: pages with memory, at least @npages once a file is open
- * @list_lock: guards @files and @unsettled
+ * @list_lock: guards the lists
  * @files: the open files
  * @unsettled: eager mappings that may not yet be in the inode's i_mmap tree
+ * @awaited: those of them that a zap waits for
  */
 struct faultmap_buffer {
 	struct kref ref;
@@ -157,13 +159,14 @@ struct faultmap_buffer {
 	unsigned int order;
 	struct faultmap_range range;
 	struct srcu_struct srcu;
-	struct mutex open_lock;		/* first allocation; REVOKE against open(2) */
+	struct mutex open_lock;		/* first allocation; zaps, against open(2) too */
 	struct faultmap_table *table;
 	unsigned long npages;
 	unsigned long allocated;
-	spinlock_t list_lock;		/* @files, @unsettled */
+	spinlock_t list_lock;		/* @files, @unsettled, @awaited */
 	struct list_head files;
 	struct list_head unsettled;
+	struct list_head awaited;
 };
 
 /**
@@ -341,6 +344,13 @@ faultmap_entry_pfn(const struct faultmap_memory *memory, unsigned long entry)
 	return memory->to_pfn(faultmap_entry_addr(entry));
 }
 
+/* Whether the kernel has found the memory of a page broken: nobody should look at it. */
+static inline bool faultmap_has_failed(const struct faultmap_memory *memory,
+				       unsigned long pfn)
+{
+	return !memory->is_device && !memory->mmap && PageHWPoison(pfn_to_page(pfn));
+}
+
 /* resolve.c */
 unsigned long faultmap_resolve(const struct faultmap_file *file, pgoff_t pgoff,
 			       unsigned long max, unsigned long *pfn);
@@ -409,8 +419,8 @@ void faultmap_file_attach(struct file *filp, struct faultmap_file *file);
 
 enum faultmap_direction { FM_FROM_BUFFER, FM_TO_BUFFER };
 
-size_t faultmap_copy(struct faultmap_file *file, loff_t pos, void *memory,
-		     size_t len, enum faultmap_direction direction);
+ssize_t faultmap_copy(struct faultmap_file *file, loff_t pos, void *memory,
+		      size_t len, enum faultmap_direction direction);
 
 /* ioctl.c */
 /**
@@ -439,7 +449,7 @@ int faultmap_mmap(struct file *filp, struct vm_area_struct *vma);
 unsigned long faultmap_get_unmapped_area(struct file *filp, unsigned long addr,
 					 unsigned long len, unsigned long pgoff,
 					 unsigned long flags);
-void faultmap_settle_mappings(struct faultmap_buffer *buf);
+void faultmap_unmap_all(struct faultmap_buffer *buf, pgoff_t from);
 
 /* fault.c */
 vm_fault_t faultmap_refuse_fault(struct vm_fault *vmf);

@@ -122,10 +122,10 @@ struct faultmap_info {
  * struct faultmap_stats - result of FAULTMAP_STATS
  * @read_faults: fault handler calls for a read that gave a page
  * @write_faults: fault handler calls for a write that gave a page
-  * @pages_installed: pages put into page tables: one for each fault, those of a window
+ * @pages_installed: pages put into page tables: one for each fault, those of a window
  *	that were not there yet, 512 for a huge fault, or all of a mapping at an eager
  *	mmap(2). Of a page from a larger block, the kernel may map the whole block.
-  * @sigbus: touches refused because the offset lies beyond the buffer, the
+ * @sigbus: touches refused because the offset lies beyond the buffer, the
  *	descriptor behind the mapping is revoked, or RESIZE has taken the page from
  *	a mapping of FAULTMAP_STRATEGY_EAGER
  * @mmaps: calls of mmap(2) that reached the driver and succeeded; a mapping
@@ -136,7 +136,7 @@ struct faultmap_info {
  * @moves: mappings moved by mremap(2)
  * @zaps: times that RESIZE or REVOKE on this node or descriptor removed the
  *	buffer's translations from every process
-  * @huge_faults: how many of the faults were answered by the driver with one entry for
+ * @huge_faults: how many of the faults were answered by the driver with one entry for
  *	2 MiB, as only FAULTMAP_STRATEGY_LAZY_PFN does; not those where the kernel maps
  *	a whole folio for a page
  *
@@ -175,17 +175,17 @@ struct faultmap_resize {
 /**
  * define FAULTMAP_CREATE - make a private buffer (on /dev/faultmap/control)
  *
-  * Returns a new close-on-exec descriptor, open for reading and writing, of a regular
+ * Returns a new close-on-exec descriptor, open for reading and writing, of a regular
  * file without a name. The file has the buffer's size, ftruncate(2) on it does what
  * FAULTMAP_RESIZE does, and it can be opened again by /proc/self/fd. The buffer lives
  * as long as its descriptors and mappings. Its memory is charged to the caller's memory
  * cgroup. Any other command on /dev/faultmap/control fails with ENOTTY.
  *
  * EINVAL: @bytes is zero or no multiple of the page size; unknown @memory,
-  * @strategy or @flags; FAULTMAP_CREATE_BATCHED with another strategy than
+ * @strategy or @flags; FAULTMAP_CREATE_BATCHED with another strategy than
  * FAULTMAP_STRATEGY_EAGER; @order or @window out of range; @reserved not zero. EFBIG:
  * @bytes is more than a file can have, or than the parameter max_size allows.
-  * EOPNOTSUPP: the pair of memory and strategy is not supported, @memory is a
+ * EOPNOTSUPP: the pair of memory and strategy is not supported, @memory is a
  * device's, or FAULTMAP_CREATE_BATCHED is given for FAULTMAP_MEMORY_COHERENT or on a
  * kernel that does not let modules use apply_to_page_range(). ENOSPC: all buffers would
  * have more memory than the parameter max_total allows. EINTR: the caller is being
@@ -220,14 +220,14 @@ struct faultmap_resize {
  *
  * What remains keeps its contents and its page frames; what is added reads as
  * zeroes, or as what is in a device's memory. When a buffer shrinks, the
-  * translations beyond its new end vanish from every process before the memory is
+ * translations beyond its new end vanish from every process before the memory is
  * freed, and a touch there raises SIGBUS. What a mapping of FAULTMAP_STRATEGY_EAGER
  * has lost does not come back when the buffer grows again; all other mappings then
  * show the new memory.
  *
  * EINVAL: @bytes is zero or no multiple of the page size, or @flags is not zero.
  * EFBIG: @bytes is more than a file can have, than the parameter max_size allows,
-  * or than there is of a device's memory. ENOSPC: all buffers together would have
+ * or than there is of a device's memory. ENOSPC: all buffers together would have
  * more memory than the parameter max_total allows. EBADF: the descriptor is not
  * open for writing. ENODEV: it is revoked, or the device is gone. ENOMEM: no memory
  * to grow. EINTR: the caller is being killed. The buffer is then as before.
@@ -238,14 +238,14 @@ struct faultmap_resize {
 /**
  * define FAULTMAP_REVOKE - cut off everyone who uses the buffer now
  *
-  * Every mapping of the buffer in every process raises SIGBUS from then on, and
+ * Every mapping of the buffer in every process raises SIGBUS from then on, and
  * every descriptor opened before, the caller's included, fails with ENODEV on
  * mmap(2), read(2), write(2), ftruncate(2), RESIZE and REVOKE; INFO, STATS and
  * STATS_RESET still work. The contents stay: a node opened afterwards shows them, and
  * so does a private buffer that a holder of its descriptor opens by /proc/self/fd.
  *
  * EBADF: the descriptor is not open for writing. ENODEV: it is revoked already.
-  * EINTR: the caller is being killed, and nothing was done.
+ * EINTR: the caller is being killed, and nothing was done.
  */
 #define FAULTMAP_REVOKE		_IO(FAULTMAP_IOC_MAGIC, 5)
 

@@ -219,40 +219,46 @@ static void faultmap_copy_addr(void *addr, void *memory, size_t len,
  * @direction: which way
  *
  * Return: the number of bytes copied, at most to the end of a page; 0 beyond the
- * end of the buffer, or if the file is revoked.
+ * end of the buffer, or if the file is revoked; -EIO if the memory has failed.
  */
-size_t faultmap_copy(struct faultmap_file *file, loff_t pos, void *memory,
-		     size_t len, enum faultmap_direction direction)
+ssize_t faultmap_copy(struct faultmap_file *file, loff_t pos, void *memory,
+		      size_t len, enum faultmap_direction direction)
 {
 	const struct faultmap_memory *kind = file->buffer->memory;
 	unsigned int offset = offset_in_page(pos);
 	pgoff_t pgoff = pos >> PAGE_SHIFT;
-	unsigned long pfn;
+	unsigned long pfn = 0;
+	ssize_t done;
 	int idx;
 
 	/* A pgoff_t of 32 bits does not hold the page of every position. */
 	if (pos >= i_size_read(file->buffer->inode))
 		return 0;
-	len = min_t(size_t, len, PAGE_SIZE - offset);
+	done = min_t(size_t, len, PAGE_SIZE - offset);
 	idx = faultmap_read_lock(file);
 	if (!faultmap_resolve(file, pgoff, 1, &pfn))
-		len = 0;
+		done = 0;
+	else if (faultmap_has_failed(kind, pfn))
+		done = -EIO;
 	else if (kind->is_device)
 		faultmap_copy_io(faultmap_kernel_addr(file, pgoff) + offset,
-				 memory, len, direction);
+				 memory, done, direction);
 	else if (kind->mmap)
 		faultmap_copy_addr(faultmap_kernel_addr(file, pgoff) + offset,
-				   memory, len, direction);
+				   memory, done, direction);
 	else
-		faultmap_copy_pfn(pfn, offset, memory, len, direction);
+		faultmap_copy_pfn(pfn, offset, memory, done, direction);
 	faultmap_read_unlock(file, idx);
-	return len;
+	return done;
 }
 
-/* What a read or write says that has moved nothing, and can go no further. */
-static ssize_t faultmap_stuck(const struct faultmap_file *file, ssize_t ret)
+/* What a read or write says that has moved nothing: @ret is what faultmap_copy() says. */
+static ssize_t faultmap_stuck(const struct faultmap_file *file, ssize_t ret,
+			      ssize_t at_the_end)
 {
-	return faultmap_revoked(file) ? -ENODEV : ret;
+	if (ret)
+		return ret;
+	return faultmap_revoked(file) ? -ENODEV : at_the_end;
 }
 
 /*
@@ -262,13 +268,14 @@ static ssize_t faultmap_stuck(const struct faultmap_file *file, ssize_t ret)
 static ssize_t faultmap_read_pages(struct faultmap_file *file, loff_t *pos,
 				   struct iov_iter *to, char *bounce)
 {
-	size_t len, copied, done = 0;
+	size_t copied, done = 0;
+	ssize_t len;
 
 	while (iov_iter_count(to)) {
 		len = faultmap_copy(file, *pos, bounce, iov_iter_count(to),
 				    FM_FROM_BUFFER);
-		if (!len)
-			return done ? done : faultmap_stuck(file, 0);
+		if (len <= 0)
+			return done ? done : faultmap_stuck(file, len, 0);
 		copied = copy_to_iter(bounce, len, to);
 		*pos += copied;
 		done += copied;
@@ -284,7 +291,8 @@ static ssize_t faultmap_read_pages(struct faultmap_file *file, loff_t *pos,
 static ssize_t faultmap_write_pages(struct faultmap_file *file, loff_t *pos,
 				    struct iov_iter *from, char *bounce)
 {
-	size_t len, copied, done = 0;
+	size_t copied, done = 0;
+	ssize_t len;
 
 	while (iov_iter_count(from)) {
 		len = min_t(size_t, iov_iter_count(from),
@@ -293,8 +301,8 @@ static ssize_t faultmap_write_pages(struct faultmap_file *file, loff_t *pos,
 		if (!copied)
 			return done ? done : -EFAULT;
 		len = faultmap_copy(file, *pos, bounce, copied, FM_TO_BUFFER);
-		if (!len)
-			return done ? done : faultmap_stuck(file, -ENOSPC);
+		if (len <= 0)
+			return done ? done : faultmap_stuck(file, len, -ENOSPC);
 		*pos += len;
 		done += len;
 		if (fatal_signal_pending(current))

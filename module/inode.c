@@ -174,6 +174,8 @@ struct file *faultmap_private_file(struct faultmap_file *file)
 		faultmap_private_unpin();
 		return filp;
 	}
+	/* As open(2) does it, for threads that share it. */
+	filp->f_mode |= FMODE_ATOMIC_POS;
 	/* Closing gives back a reference that open(2) would have taken. */
 	__module_get(THIS_MODULE);
 	spin_lock(&faultmap_private_lock);

@@ -2,8 +2,9 @@
 /*
  * mmap(2): the strategies, the eager mapping, and the life of a mapping.
  */
+#include <linux/delay.h>
+#include <linux/fs.h>
 #include <linux/mman.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "faultmap.h"
@@ -12,19 +13,16 @@
 /**
  * struct faultmap_mapping - an eager mmap(2) and what became of its VMA
  * @ref: one for each VMA, by split, fork or move, that shows some of it
- * @node: in the buffer's list of unsettled mappings
+ * @node: in one of the buffer's lists of mappings that may be in the making
  * @buffer: the mapped buffer
- * @mm: the address space of the mmap(2), kept from being reused
  */
 struct faultmap_mapping {
 	struct kref ref;
 	struct list_head node;
 	struct faultmap_buffer *buffer;
-	struct mm_struct *mm;
 };
 
-static struct faultmap_mapping *faultmap_mapping_create(struct faultmap_buffer *buf,
-							struct mm_struct *mm)
+static struct faultmap_mapping *faultmap_mapping_create(struct faultmap_buffer *buf)
 {
 	struct faultmap_mapping *mapping = kzalloc(sizeof(*mapping), FM_GFP);
 
@@ -32,8 +30,6 @@ static struct faultmap_mapping *faultmap_mapping_create(struct faultmap_buffer *
 		return NULL;
 	kref_init(&mapping->ref);
 	mapping->buffer = buf;
-	mapping->mm = mm;
-	mmgrab(mm);
 	spin_lock(&buf->list_lock);
 	list_add_tail(&mapping->node, &buf->unsettled);
 	spin_unlock(&buf->list_lock);
@@ -48,53 +44,7 @@ static void faultmap_mapping_release(struct kref *ref)
 	spin_lock(&mapping->buffer->list_lock);
 	list_del(&mapping->node);
 	spin_unlock(&mapping->buffer->list_lock);
-	mmdrop(mapping->mm);
 	kfree(mapping);
-}
-
-/* Returns an address space with an unsettled mapping, for mmput_async(), or NULL. */
-static struct mm_struct *faultmap_next_unsettled(struct faultmap_buffer *buf)
-{
-	struct faultmap_mapping *mapping;
-	struct mm_struct *mm = NULL;
-
-	spin_lock(&buf->list_lock);
-	while (!mm) {
-		mapping = list_first_entry_or_null(&buf->unsettled,
-						   struct faultmap_mapping, node);
-		if (!mapping)
-			break;
-		list_del_init(&mapping->node);
-		if (mmget_not_zero(mapping->mm))
-			mm = mapping->mm;
-	}
-	spin_unlock(&buf->list_lock);
-	return mm;
-}
-
-/**
- * faultmap_settle_mappings() - wait until unmap_mapping_range() sees all VMAs
- * @buf: a buffer of which no new eager mapping can be made beyond the range
- *	that is to be unmapped
- *
- * An eager mmap(2) fills page tables before the kernel puts the VMA into the
- * i_mmap tree, so a zap between the two would miss it, and nothing calls a
- * driver when the VMA is in. But mmap(2) holds the mmap_lock for writing
- * throughout: having had that lock once is proof.
- *
- * Context: may sleep; takes the mmap_lock of other processes, so no lock that
- * is taken under one may be held.
- */
-void faultmap_settle_mappings(struct faultmap_buffer *buf)
-{
-	struct mm_struct *mm;
-
-	while ((mm = faultmap_next_unsettled(buf))) {
-		mmap_read_lock(mm);
-		mmap_read_unlock(mm);
-		/* The last reference, and then all of exit_mmap(), is for others. */
-		mmput_async(mm);
-	}
 }
 
 static struct faultmap_view *faultmap_vma_view(struct vm_area_struct *vma)
@@ -135,9 +85,9 @@ static int faultmap_vma_mremap(struct vm_area_struct *vma)
 	return 0;
 }
 
-static size_t faultmap_access_page(struct vm_area_struct *vma,
-				   unsigned long addr, void *buf, size_t len,
-				   enum faultmap_direction direction)
+static ssize_t faultmap_access_page(struct vm_area_struct *vma,
+				    unsigned long addr, void *buf, size_t len,
+				    enum faultmap_direction direction)
 {
 	loff_t pos = ((loff_t)vma->vm_pgoff << PAGE_SHIFT) + addr - vma->vm_start;
 
@@ -154,14 +104,14 @@ static int faultmap_vma_access(struct vm_area_struct *vma, unsigned long addr,
 			       void *buf, int len, int write)
 {
 	int done = 0;
-	size_t n;
+	ssize_t n;
 
 	if (!(vma->vm_flags & (write ? VM_WRITE : VM_READ | VM_MAYREAD)))
 		return -EACCES;
 	while (done < len && addr + done < vma->vm_end) {
 		n = faultmap_access_page(vma, addr + done, buf + done, len - done,
 					 write ? FM_TO_BUFFER : FM_FROM_BUFFER);
-		if (!n)
+		if (n <= 0)
 			break;
 		done += n;
 	}
@@ -195,7 +145,7 @@ static int faultmap_do_eager_mmap(struct faultmap_file *file,
 	struct faultmap_mapping *mapping;
 	int idx, ret;
 
-	mapping = faultmap_mapping_create(file->buffer, vma->vm_mm);
+	mapping = faultmap_mapping_create(file->buffer);
 	if (!mapping)
 		return -ENOMEM;
 
@@ -412,6 +362,77 @@ static const struct faultmap_strategy faultmap_eager_page = {
 	.vm_ops		= &faultmap_eager_page_vm_ops,
 	.mmap		= faultmap_eager_page_mmap,
 };
+
+static bool faultmap_is_eager(const struct vm_area_struct *vma)
+{
+	return vma->vm_ops == &faultmap_eager_vm_ops ||
+	       vma->vm_ops == &faultmap_eager_page_vm_ops;
+}
+
+static void faultmap_settle(struct faultmap_mapping *mapping)
+{
+	spin_lock(&mapping->buffer->list_lock);
+	list_del_init(&mapping->node);
+	spin_unlock(&mapping->buffer->list_lock);
+}
+
+/*
+ * Settles the mappings whose VMA is in the i_mmap tree; false if there are others. A
+ * VMA there has a reference to its mapping: it is taken out before .close drops that.
+ */
+static bool faultmap_settle_mappings(struct faultmap_buffer *buf)
+{
+	struct address_space *tree = buf->inode->i_mapping;
+	struct vm_area_struct *vma;
+	struct rb_node *node;
+
+	if (list_empty_careful(&buf->awaited))
+		return true;
+	i_mmap_lock_read(tree);
+	for (node = rb_first_cached(&tree->i_mmap); node; node = rb_next(node)) {
+		vma = rb_entry(node, struct vm_area_struct, shared.rb);
+		if (faultmap_is_eager(vma))
+			faultmap_settle(vma->vm_private_data);
+	}
+	i_mmap_unlock_read(tree);
+	return list_empty_careful(&buf->awaited);
+}
+
+static void faultmap_unmap(struct faultmap_buffer *buf, pgoff_t from)
+{
+	unmap_mapping_range(buf->inode->i_mapping, (loff_t)from << PAGE_SHIFT, 0, 1);
+}
+
+/**
+ * faultmap_unmap_all() - remove the translations of a part of a buffer
+ * @buf: a buffer of which no new translation of that part will be made
+ * @from: the first page of that part, which goes to the end
+ *
+ * An eager mmap(2) fills page tables before the kernel puts the VMA into the
+ * i_mmap tree, so a zap between the two would miss it, and nothing calls a driver
+ * when the VMA is in. So those that are not in it are unmapped a second time, when
+ * they are. Their mmap(2) has only a few steps to go, none of which can fail or
+ * waits for user space. The mmap_lock, which it holds, would tell, but others may
+ * keep that for as long as they like.
+ *
+ * Context: may sleep; open_lock is held.
+ */
+void faultmap_unmap_all(struct faultmap_buffer *buf, pgoff_t from)
+{
+	bool settled;
+
+	lockdep_assert_held(&buf->open_lock);
+	spin_lock(&buf->list_lock);
+	list_splice_init(&buf->unsettled, &buf->awaited);
+	spin_unlock(&buf->list_lock);
+	settled = faultmap_settle_mappings(buf);
+	faultmap_unmap(buf, from);
+	if (settled)
+		return;
+	while (!faultmap_settle_mappings(buf))
+		usleep_range(20, 100);
+	faultmap_unmap(buf, from);
+}
 
 static int faultmap_lazy_pfn_mmap(struct faultmap_file *file,
 				  struct vm_area_struct *vma)

@@ -35,11 +35,12 @@ static struct page *faultmap_alloc_pages(unsigned int *order)
 
 /*
  * The kernel maps a folio as a whole for one fault, from the address on that is
- * aligned to its size, and trusts that it lies as aligned in its file.
+ * aligned to its size, and trusts that it lies as aligned in its file. A folio of more
+ * than a PMD it maps page by page.
  */
 static unsigned int faultmap_fitting_order(unsigned long first, unsigned long pages)
 {
-	unsigned int order = ilog2(pages);
+	unsigned int order = min_t(unsigned int, ilog2(pages), PMD_SHIFT - PAGE_SHIFT);
 
 	return first ? min_t(unsigned int, order, __ffs(first)) : order;
 }

@@ -339,6 +339,35 @@ static bool mend(uint64_t frame)
 	return !frame;
 }
 
+#define FAILED	3	/* which page it is */
+
+/* As of the page cache: whoever reads it would take the failure to the kernel. */
+static void expect_failed(struct __test_metadata *_metadata,
+			  const FIXTURE_DATA(buffer) *self,
+			  const FIXTURE_VARIANT(buffer) *variant)
+{
+	struct faultmap_stats before, after;
+	char bytes[3 * self->page], *map;
+	off_t at = FAILED * self->page;
+
+	EXPECT_EQ(-EIO, fm_errno(pread(self->fd, bytes, 16, at + 5)));
+	EXPECT_EQ(-EIO, fm_errno(pwrite(self->fd, bytes, 16, at + 5)));
+	/* Up to it. */
+	EXPECT_EQ(self->page, pread(self->fd, bytes, sizeof(bytes), at - self->page));
+	EXPECT_EQ(self->page, pwrite(self->fd, bytes, sizeof(bytes), at - self->page));
+	EXPECT_EQ(16, pread(self->fd, bytes, 16, at + self->page));
+	if (variant->strategy != FAULTMAP_STRATEGY_LAZY)
+		return;
+	map = fm_map(self, 0, FM_PAGES);
+	before = fm_stats(self->fd);
+	EXPECT_EQ(SIGBUS, fm_read_at(map + at));
+	after = fm_stats(self->fd);
+	EXPECT_EQ(before.read_faults, after.read_faults);
+	EXPECT_EQ(before.pages_installed, after.pages_installed);
+	EXPECT_EQ(before.sigbus + 1, after.sigbus);
+	munmap(map, FM_PAGES * self->page);
+}
+
 /* A page whose memory has failed, as far as the kernel is told. */
 TEST_F(buffer, memory_failure)
 {
@@ -350,13 +379,15 @@ TEST_F(buffer, memory_failure)
 	ASSERT_NE(MAP_FAILED, map);
 	if (ours && system("modprobe -q hwpoison-inject"))
 		SKIP(return, "nothing to mend what is told to be broken");
-	ASSERT_EQ(0, fm_write_at(map + 3 * self->page));
-	frame = entry_of(map + 3 * self->page) & PM_FRAME;
-	ret = offline(map + 3 * self->page, MADV_HWPOISON);
+	ASSERT_EQ(0, fm_write_at(map + FAILED * self->page));
+	frame = entry_of(map + FAILED * self->page) & PM_FRAME;
+	ret = offline(map + FAILED * self->page, MADV_HWPOISON);
 	SAW("madvise(MADV_HWPOISON)", "%s", fm_result(ret, 0));
 	EXPECT_GE(0, ret);
-	EXPECT_STAMPS(map, 0, 3);
-	EXPECT_STAMPS(map + 4 * self->page, 4, FM_PAGES - 4);
+	EXPECT_STAMPS(map, 0, FAILED);
+	EXPECT_STAMPS(map + (FAILED + 1) * self->page, FAILED + 1, FM_PAGES - FAILED - 1);
+	if (ret != -EFAULT)
+		expect_failed(_metadata, self, variant);
 	EXPECT_EQ(0, fm_resize(self->fd, 2));
 	EXPECT_EQ(0, fm_resize(self->fd, FM_PAGES));
 	EXPECT_EQ(0, munmap(map, FM_PAGES * self->page));

@@ -386,4 +386,45 @@ TEST_F(huge, private_copies)
 	EXPECT_STAMPS(map, 0, self->pages);
 }
 
+/* The faults of a lazy buffer that is touched throughout; 0 if its blocks are smaller. */
+static uint64_t faults_of_order(unsigned int order)
+{
+	struct faultmap_create create = {
+		.bytes = SIZE,
+		.memory = FAULTMAP_MEMORY_PAGES,
+		.strategy = FAULTMAP_STRATEGY_LAZY,
+		.order = order,
+	};
+	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
+	int fd = ioctl(control, FAULTMAP_CREATE, &create);
+	char *map = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct faultmap_info info = { .extents = UINT64_MAX };
+	uint64_t faults = 0;
+
+	ioctl(fd, FAULTMAP_INFO, &info);
+	if (map != MAP_FAILED && info.extents <= SIZE / HUGE_SIZE) {
+		for (size_t at = 0; at < SIZE; at += fm_page_size())
+			fm_read_at(map + at);
+		faults = fm_faults(fd);
+	}
+	munmap(map, SIZE);
+	close(fd);
+	close(control);
+	return faults;
+}
+
+/* The kernel maps no folio at once that is larger than a PMD. */
+TEST(largest_blocks)
+{
+	uint64_t huge, larger;
+
+	if (access(FM_CONTROL, F_OK))
+		SKIP(return, "faultmap is not loaded");
+	huge = faults_of_order(9);
+	larger = faults_of_order(10);
+	if (!huge || !larger)
+		SKIP(return, "too few free blocks of 2 MiB");
+	EXPECT_EQ(huge, larger);
+}
+
 TEST_HARNESS_MAIN

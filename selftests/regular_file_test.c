@@ -5,6 +5,7 @@
  * is in truncate_test, flushing in msync_test.
  */
 #include <grp.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
@@ -515,6 +516,46 @@ TEST_F(buffer, opened_again_to_append)
 }
 
 /* Who watches a private buffer does not keep it, nor the end of it from ending. */
+struct reader {
+	int fd;
+	long bytes;
+};
+
+static void *read_to_the_end(void *arg)
+{
+	struct reader *reader = arg;
+	char bytes[64];
+	ssize_t n;
+
+	while ((n = read(reader->fd, bytes, sizeof(bytes))) > 0)
+		reader->bytes += n;
+	return NULL;
+}
+
+/* Each byte is read by one of them. */
+TEST_F(buffer, threads_share_its_position)
+{
+	size_t size = 256 * self->page;
+	struct reader readers[2];
+	pthread_t thread;
+	int again;
+
+	NEEDS_PRIVATE_BUFFER();
+	readers[0].fd = fm_create(variant->memory, variant->strategy, 256);
+	again = reopen(readers[0].fd, O_RDONLY);
+	for (int i = 0; i < 2; i++) {
+		if (i)
+			readers[0].fd = again;
+		readers[0].bytes = 0;
+		readers[1] = readers[0];
+		ASSERT_EQ(0, pthread_create(&thread, NULL, read_to_the_end, &readers[0]));
+		read_to_the_end(&readers[1]);
+		ASSERT_EQ(0, pthread_join(thread, NULL));
+		EXPECT_EQ(size, readers[0].bytes + readers[1].bytes);
+		close(readers[0].fd);
+	}
+}
+
 TEST_F(buffer, watched_to_its_end)
 {
 	int fd, watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);

@@ -33,7 +33,6 @@ static const char *told(const char *event)
 	return told_text;
 }
 
-__attribute__((format(printf, 1, 2)))
 static const char *meant(const char *format, ...)
 {
 	va_list args;
