@@ -296,14 +296,24 @@ TEST_F(buffer, seen_in_proc)
 	EXPECT_STREQ(fm_is_by_page(variant) ? "present, of a file" : "nothing", saw);
 }
 
-/* What the log says of it is meant, and no complaint for vm. */
+/* What the log says meanwhile is meant, and no complaint for vm. */
+static void begin_failures(void)
+{
+	fm_put("/dev/kmsg", "<5>vm: faults are injected\n");
+}
+
+static void end_failures(void)
+{
+	fm_put("/dev/kmsg", "<5>vm: no more faults\n");
+}
+
 static int offline(void *addr, int advice)
 {
 	int ret;
 
-	fm_put("/dev/kmsg", "<5>vm: faults are injected\n");
+	begin_failures();
 	ret = fm_errno(madvise(addr, fm_page_size(), advice));
-	fm_put("/dev/kmsg", "<5>vm: no more faults\n");
+	end_failures();
 	return ret;
 }
 
@@ -333,9 +343,9 @@ static bool mend(uint64_t frame)
 	char text[24];
 
 	snprintf(text, sizeof(text), "%" PRIu64, frame);
-	fm_put("/dev/kmsg", "<5>vm: faults are injected\n");
+	begin_failures();
 	frame = fm_put(HWPOISON "/unpoison-pfn", text);
-	fm_put("/dev/kmsg", "<5>vm: no more faults\n");
+	end_failures();
 	return !frame;
 }
 
@@ -360,7 +370,9 @@ static void expect_failed(struct __test_metadata *_metadata,
 		return;
 	map = fm_map(self, 0, FM_PAGES);
 	before = fm_stats(self->fd);
+	begin_failures();
 	EXPECT_EQ(SIGBUS, fm_read_at(map + at));
+	end_failures();
 	after = fm_stats(self->fd);
 	EXPECT_EQ(before.read_faults, after.read_faults);
 	EXPECT_EQ(before.pages_installed, after.pages_installed);
