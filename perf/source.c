@@ -136,6 +136,15 @@ static void resize_node(const struct source *source, __u64 bytes)
 			 strerror(errno));
 }
 
+static int open_control(void)
+{
+	int control = open("/dev/faultmap/control", O_RDWR | O_CLOEXEC);
+
+	if (control < 0)
+		exit_err("--scatter: /dev/faultmap/control: %s", strerror(errno));
+	return control;
+}
+
 /* Takes memory, until the descriptor that it returns is closed. */
 static int hold_memory(int control, __u64 bytes, unsigned int order)
 {
@@ -154,7 +163,7 @@ static int hold_memory(int control, __u64 bytes, unsigned int order)
 
 /**
  * fm_allocate_apart() - let a buffer have its memory in blocks that do not touch
- * @source: the buffer, without memory as yet
+ * @source: the buffer, which loses all memory that it has but its first block
  * @bytes: its size, in the end
  *
  * How a fresh machine lays out a buffer is chance: in one extent, or in two,
@@ -164,12 +173,11 @@ static int hold_memory(int control, __u64 bytes, unsigned int order)
  */
 void fm_allocate_apart(const struct source *source, __u64 bytes)
 {
-	int control = open("/dev/faultmap/control", O_RDWR | O_CLOEXEC);
 	size_t blocks = (bytes + FM_BLOCK_BYTES - 1) / FM_BLOCK_BYTES, i;
-	int *held = calloc(blocks, sizeof(*held)), pages;
+	int *held = calloc(blocks, sizeof(*held)), control = open_control(), pages;
 
-	if (control < 0 || !held)
-		exit_err("--scatter: /dev/faultmap/control: %s", strerror(errno));
+	if (!held)
+		exit_err("--scatter: no memory for %zu blocks", blocks);
 	pages = hold_memory(control, HELD_PAGES_BYTES, 0);
 	for (i = 0; i < blocks - 1; i++) {
 		resize_node(source, (i + 1) * FM_BLOCK_BYTES);
@@ -185,14 +193,22 @@ void fm_allocate_apart(const struct source *source, __u64 bytes)
 	free(held);
 }
 
+/* Its memory has come with open(2), as it happened to be free. */
 static void populate_node(struct source *source, bool scatter)
 {
-	struct faultmap_info info = node_info(source->name, source->fd);
-
-	if (scatter && !(info.flags & FAULTMAP_INFO_ALLOCATED))
-		fm_allocate_apart(source, info.bytes);
+	if (scatter)
+		fm_allocate_apart(source, node_info(source->name, source->fd).bytes);
 	else
 		fm_allocate_node(source);
+}
+
+/* When those that have the same buffer have all been populated. */
+static void note_extents(struct source *source)
+{
+	struct faultmap_info info;
+
+	if (!source->driver)
+		return;
 	info = node_info(source->name, source->fd);
 	snprintf(source->extents, sizeof(source->extents), "%llu", info.extents);
 }
@@ -204,6 +220,19 @@ static void populate(struct source *source, const struct config *config)
 		populate_node(source, config->scatter);
 	else if (source->fd >= 0)
 		populate_memfd(source, config);
+}
+
+/* The single pages that were freed last would scatter it as chance will. */
+static int hold_pages(const struct config *config)
+{
+	int control, held;
+
+	if (!config->scatter)
+		return -1;
+	control = open_control();
+	held = hold_memory(control, HELD_PAGES_BYTES, 0);
+	close(control);
+	return held;
 }
 
 /**
@@ -220,7 +249,7 @@ static void populate(struct source *source, const struct config *config)
 struct source *fm_open_sources(char **what, int n, const struct config *config)
 {
 	struct source *sources = calloc(n, sizeof(*sources));
-	int i;
+	int held = hold_pages(config), i;
 
 	if (!sources)
 		exit_err("no memory for %d sources: give fewer", n);
@@ -228,6 +257,10 @@ struct source *fm_open_sources(char **what, int n, const struct config *config)
 		open_source(&sources[i], what[i], config);
 	for (i = 0; i < n; i++)
 		populate(&sources[i], config);
+	if (held >= 0)
+		close(held);
+	for (i = 0; i < n; i++)
+		note_extents(&sources[i]);
 	return sources;
 }
 
