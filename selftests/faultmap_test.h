@@ -208,6 +208,22 @@ static inline uint64_t fm_faults(int fd)
 	return stats.read_faults + stats.write_faults;
 }
 
+/* Which view a descriptor is of, as the tracepoints and debugfs name it; 0 if of none. */
+static inline unsigned int fm_view(int fd)
+{
+	unsigned int view = 0;
+	char path[64], line[64];
+	FILE *info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = fopen(path, "r");
+	while (info && fgets(line, sizeof(line), info))
+		sscanf(line, "view: %u", &view);
+	if (info)
+		fclose(info);
+	return view;
+}
+
 /* Has @pid, or its caller if that is 0, run on @cpu and no other. */
 static inline bool fm_run_on(pid_t pid, int cpu)
 {

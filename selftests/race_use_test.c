@@ -222,21 +222,6 @@ TEST_F(race, resize_at_once)
 	EXPECT_RACED(&clock);
 }
 
-static unsigned int view_of(int fd)
-{
-	unsigned int view = 0;
-	char path[64], line[64];
-	FILE *info;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	info = fopen(path, "r");
-	while (info && fgets(line, sizeof(line), info))
-		sscanf(line, "view: %u", &view);
-	if (info)
-		fclose(info);
-	return view;
-}
-
 static int let_go(struct user *user)
 {
 	size_t bytes = user->self->pages * user->self->page;
@@ -272,7 +257,7 @@ TEST_F(race, last_close)
 		user.fd = race_create(self, variant);
 		ASSERT_LE(0, user.fd);
 		snprintf(path, sizeof(path), "/sys/kernel/debug/faultmap/private-%u",
-			 view_of(user.fd));
+			 fm_view(user.fd));
 		if (access(path, F_OK))
 			SKIP(return, "no debugfs");
 		run_users(_metadata, &user, let_go);

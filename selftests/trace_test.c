@@ -43,23 +43,6 @@ static const char *meant(const char *format, ...)
 	return meant_text;
 }
 
-/* Which view it is, in the words of the tracepoints. */
-static unsigned int view_of(int fd)
-{
-	unsigned int view = 0;
-	char path[40], line[64];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	file = fopen(path, "r");
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "view: %u", &view) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return view;
-}
-
 static bool trace_only(unsigned int view)
 {
 	char filter[40];
@@ -78,13 +61,13 @@ static void trace_no_more(void)
 }
 
 #define TRACE_OR_SKIP() do { \
-	if (!trace_only(view_of(self->fd))) \
+	if (!trace_only(fm_view(self->fd))) \
 		SKIP(return, "needs tracefs, and to be root"); \
 } while (0)
 
 TEST_F(buffer, mmap_and_its_end)
 {
-	unsigned int view = view_of(self->fd);
+	unsigned int view = fm_view(self->fd);
 	char *map, *room = fm_reserve(1);
 
 	TRACE_OR_SKIP();
@@ -104,7 +87,7 @@ TEST_F(buffer, mmap_and_its_end)
 TEST_F(buffer, faults)
 {
 	char *map = fm_map(self, 2, 8), *at;
-	unsigned int view = view_of(self->fd);
+	unsigned int view = fm_view(self->fd);
 	uint64_t before, pages;
 
 	TRACE_OR_SKIP();
@@ -140,7 +123,7 @@ static void exit_at_once(void)
 TEST_F(buffer, fork_and_move)
 {
 	char *map = fm_map(self, 3, 4), *room = fm_reserve(4);
-	unsigned int view = view_of(self->fd);
+	unsigned int view = fm_view(self->fd);
 
 	TRACE_OR_SKIP();
 	exit_at_once();
@@ -157,7 +140,7 @@ TEST_F(buffer, fork_and_move)
 TEST_F(buffer, zap_and_refusal)
 {
 	char *map = fm_map(self, 1, FM_PAGES - 1);
-	unsigned int view = view_of(self->fd);
+	unsigned int view = fm_view(self->fd);
 
 	TRACE_OR_SKIP();
 	EXPECT_EQ(0, fm_resize(self->fd, 7));
