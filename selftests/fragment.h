@@ -2,11 +2,12 @@
 /*
  * Memory of which only small blocks are free.
  *
- * Most of it becomes huge pages that nobody uses. A process takes nearly all of the
- * rest, page by page and locked, and gives it back but for some pages, of which each
- * 4 MiB has more or fewer: what is left free there are blocks of order 0 in one, of
- * order 1 in the next, and so on. It ends, and everything is as before, when it is
- * told to, when its parent dies, or first of all when memory runs out.
+ * The page cache is dropped, and most of memory becomes huge pages that nobody uses.
+ * A process takes nearly all of the rest, page by page and locked, and gives it back but
+ * for some pages, of which each 4 MiB has more or fewer: what is left free there are
+ * blocks of order 0 in one, of order 1 in the next, and so on. It ends, and everything
+ * else is as before, when it is told to, when its parent dies, or first of all when
+ * memory runs out.
  */
 #ifndef _FAULTMAP_FRAGMENT_H
 #define _FAULTMAP_FRAGMENT_H
@@ -30,12 +31,20 @@
 #define FM_ORDERS		11		/* of the blocks there are */
 #define FM_COMPACT_UNEVICTABLE	"/proc/sys/vm/compact_unevictable_allowed"
 #define FM_NR_HUGEPAGES		"/proc/sys/vm/nr_hugepages"
-#define FM_MIN_FREE		"/proc/sys/vm/min_free_kbytes"
+#define FM_DROP_CACHES		"/proc/sys/vm/drop_caches"
+#define FM_WATERMARK_BOOST	"/proc/sys/vm/watermark_boost_factor"
+
+/* What is set meanwhile, in the order in which it is put back. */
+static const char *const fm_fragment_settings[] = {
+	FM_WATERMARK_BOOST, FM_COMPACT_UNEVICTABLE, FM_NR_HUGEPAGES,
+};
+
+#define FM_FRAGMENT_SETTINGS	(sizeof(fm_fragment_settings) / sizeof(char *))
 
 /* What does it, and what it found. */
 struct fm_fragmented {
 	pid_t pid;
-	unsigned long huge, compact;
+	unsigned long found[FM_FRAGMENT_SETTINGS];
 };
 
 /* A line of /proc/meminfo, in KiB; 0 if there is none. */
@@ -93,6 +102,21 @@ static inline void fm_put_number(const char *path, unsigned long value)
 	fm_put(path, text);
 }
 
+/* Below how much free memory others have to wait, or are killed, in KiB. */
+static inline unsigned long fm_min_watermark(void)
+{
+	FILE *file = fopen("/proc/zoneinfo", "r");
+	unsigned long sum = 0, pages;
+	char line[128];
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, " min %lu", &pages) == 1)
+			sum += pages;
+	if (file)
+		fclose(file);
+	return sum * (sysconf(_SC_PAGESIZE) >> 10);
+}
+
 /* Huge pages of memory that is free. Returns how many there are. */
 static inline unsigned long fm_add_huge(unsigned long n)
 {
@@ -103,8 +127,7 @@ static inline unsigned long fm_add_huge(unsigned long n)
 /* Takes memory until little is left. Returns how much of @all it took, in bytes. */
 static inline size_t fm_fragment_take(char *base, size_t all)
 {
-	/* Below the first number others would have to wait, or to be killed. */
-	unsigned long spare = fm_get_number(FM_MIN_FREE) * 3 / 2 + (16 << 10);
+	unsigned long spare = fm_min_watermark() * 3 / 2 + (16 << 10);
 	size_t taken = 0;
 
 	while (taken + FM_FRAGMENT_CHUNK <= all && fm_meminfo("MemFree") > spare &&
@@ -164,9 +187,12 @@ static inline void fm_fragment_take_rest(unsigned int most)
 static inline bool fm_fragment_do(unsigned int most)
 {
 	size_t all = FM_FRAGMENT_LEFT << 10, taken;
-	unsigned long total = fm_meminfo("MemFree");
+	unsigned long total;
 	char *base;
 
+	/* What files hold would come free while the memory is looked at, in any size. */
+	fm_put(FM_DROP_CACHES, "3");
+	total = fm_meminfo("MemFree");
 	if (total > FM_FRAGMENT_LEFT)
 		fm_add_huge((total - FM_FRAGMENT_LEFT) >> (FM_HUGE_ORDER + 2));
 	base = mmap(NULL, all + FM_FRAGMENT_CHUNK, PROT_READ | PROT_WRITE,
@@ -186,8 +212,10 @@ static inline bool fm_fragment_do(unsigned int most)
 
 static inline void fm_fragment_undo(const struct fm_fragmented *f)
 {
-	fm_put_number(FM_COMPACT_UNEVICTABLE, f->compact);
-	fm_put_number(FM_NR_HUGEPAGES, f->huge);
+	size_t i;
+
+	for (i = 0; i < FM_FRAGMENT_SETTINGS; i++)
+		fm_put_number(fm_fragment_settings[i], f->found[i]);
 }
 
 static inline void fm_fragment_hold(const struct fm_fragmented *f, unsigned int most,
@@ -206,6 +234,8 @@ static inline void fm_fragment_hold(const struct fm_fragmented *f, unsigned int 
 	fm_put("/proc/self/oom_score_adj", "1000");
 	/* Compaction would move what lies between. */
 	fm_put(FM_COMPACT_UNEVICTABLE, "0");
+	/* Memory in small blocks would raise the watermarks, until others are killed. */
+	fm_put(FM_WATERMARK_BOOST, "0");
 	if (fm_fragment_do(most) && write(ready, "", 1) == 1)
 		sigwait(&set, &sig);
 	fm_fragment_undo(f);
@@ -233,10 +263,11 @@ static inline int fm_fragment(struct fm_fragmented *f, unsigned int most)
 	int ready[2];
 	ssize_t got;
 	char byte;
+	size_t i;
 
 	f->pid = 0;
-	f->huge = fm_get_number(FM_NR_HUGEPAGES);
-	f->compact = fm_get_number(FM_COMPACT_UNEVICTABLE);
+	for (i = 0; i < FM_FRAGMENT_SETTINGS; i++)
+		f->found[i] = fm_get_number(fm_fragment_settings[i]);
 	if (fm_meminfo("MemTotal") > FM_FRAGMENT_MOST || access(FM_NR_HUGEPAGES, W_OK) ||
 	    access(FM_COMPACT_UNEVICTABLE, W_OK))
 		return -EOPNOTSUPP;
