@@ -58,17 +58,10 @@ static inline bool fm_kernel_since(int major, int minor)
 	       (has[0] > major || (has[0] == major && has[1] >= minor));
 }
 
-static inline int fm_create(unsigned int memory, unsigned int strategy,
-			    size_t pages)
+/* FAULTMAP_CREATE; the descriptor or -errno. */
+static inline int fm_create_as(struct faultmap_create create)
 {
-	struct faultmap_create create = {
-		.bytes = pages * fm_page_size(),
-		.memory = memory,
-		.strategy = strategy,
-		.window = fm_window(strategy),
-	};
-	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
-	int fd;
+	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC), fd;
 
 	if (control < 0)
 		return -errno;
@@ -77,20 +70,35 @@ static inline int fm_create(unsigned int memory, unsigned int strategy,
 	return fd;
 }
 
-/* Whether the driver can map many frames at once: not every kernel lets it. */
-static inline bool fm_batches(int control)
+static inline int fm_create(unsigned int memory, unsigned int strategy,
+			    size_t pages)
 {
-	struct faultmap_create create = {
-		.bytes = fm_page_size(),
-		.memory = FAULTMAP_MEMORY_PAGES,
+	return fm_create_as((struct faultmap_create){
+		.bytes = pages * fm_page_size(),
+		.memory = memory,
+		.strategy = strategy,
+		.window = fm_window(strategy),
+	});
+}
+
+static inline int fm_create_batched(unsigned int memory, size_t pages)
+{
+	return fm_create_as((struct faultmap_create){
+		.bytes = pages * fm_page_size(),
+		.memory = memory,
 		.strategy = FAULTMAP_STRATEGY_EAGER,
 		.flags = FAULTMAP_CREATE_BATCHED,
-	};
-	int fd = ioctl(control, FAULTMAP_CREATE, &create);
+	});
+}
+
+/* Whether the driver can map many frames at once: not every kernel lets it. */
+static inline bool fm_batches(void)
+{
+	int fd = fm_create_batched(FAULTMAP_MEMORY_PAGES, 1);
 
 	if (fd >= 0)
 		close(fd);
-	return fd >= 0 || errno != EOPNOTSUPP;
+	return fd != -EOPNOTSUPP;
 }
 
 /* The stamp fills a page, differs at each word, and never reads as zero. */

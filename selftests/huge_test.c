@@ -108,7 +108,7 @@ FIXTURE_SETUP(huge)
 	self->page = fm_page_size();
 	self->pages = SIZE / self->page;
 	create.bytes = SIZE;
-	self->batches = fm_batches(control);
+	self->batches = fm_batches();
 	if (create.flags & FAULTMAP_CREATE_BATCHED && !self->batches)
 		SKIP(return, "this kernel has no apply_to_page_range() for modules");
 	self->fd = ioctl(control, FAULTMAP_CREATE, &create);

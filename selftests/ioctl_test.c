@@ -4,16 +4,6 @@
 
 #include "buffer_fixture.h"
 
-/* FAULTMAP_CREATE with what the test changed; the descriptor or -errno. */
-static int create(struct faultmap_create arg)
-{
-	int control = open(FM_CONTROL, O_RDWR), fd;
-
-	fd = fm_errno(ioctl(control, FAULTMAP_CREATE, &arg));
-	close(control);
-	return fd;
-}
-
 static struct faultmap_create good(void)
 {
 	return (struct faultmap_create){
@@ -45,7 +35,7 @@ FIXTURE_TEARDOWN(control)
 #define EXPECT_REFUSED(error, member, value) do { \
 	struct faultmap_create __arg = good(); \
 	__arg.member = (value); \
-	EXPECT_EQ(-(error), create(__arg)) \
+	EXPECT_EQ(-(error), fm_create_as(__arg)) \
 		TH_LOG(#member " = " #value); \
 } while (0)
 
@@ -77,7 +67,7 @@ TEST_F(control, window_is_for_lazy_pfn_only)
 
 	arg.window = FAULTMAP_WINDOW_MAX;
 	for (arg.strategy = 0; arg.strategy < 4; arg.strategy++) {
-		fd = create(arg);
+		fd = fm_create_as(arg);
 		if (arg.strategy != FAULTMAP_STRATEGY_LAZY_PFN) {
 			EXPECT_EQ(-EINVAL, fd);
 			continue;
@@ -89,9 +79,9 @@ TEST_F(control, window_is_for_lazy_pfn_only)
 	}
 	arg.strategy = FAULTMAP_STRATEGY_LAZY_PFN;
 	arg.window++;
-	EXPECT_EQ(-EINVAL, create(arg));
+	EXPECT_EQ(-EINVAL, fm_create_as(arg));
 	arg.window = ~0U;
-	EXPECT_EQ(-EINVAL, create(arg));
+	EXPECT_EQ(-EINVAL, fm_create_as(arg));
 }
 
 TEST_F(control, order_is_for_pages_only)
@@ -100,7 +90,7 @@ TEST_F(control, order_is_for_pages_only)
 
 	arg.order = 1;
 	arg.memory = FAULTMAP_MEMORY_VMALLOC;
-	EXPECT_EQ(-EINVAL, create(arg));
+	EXPECT_EQ(-EINVAL, fm_create_as(arg));
 }
 
 /* Pages that may not be referenced are mapped by frame, or not at all. */
@@ -111,9 +101,9 @@ TEST_F(control, unsupported_pairs)
 	for (arg.memory = FAULTMAP_MEMORY_KMALLOC;
 	     arg.memory <= FAULTMAP_MEMORY_DMA; arg.memory++) {
 		arg.strategy = FAULTMAP_STRATEGY_LAZY;
-		EXPECT_EQ(-EOPNOTSUPP, create(arg));
+		EXPECT_EQ(-EOPNOTSUPP, fm_create_as(arg));
 		arg.strategy = FAULTMAP_STRATEGY_EAGER_PAGE;
-		EXPECT_EQ(-EOPNOTSUPP, create(arg));
+		EXPECT_EQ(-EOPNOTSUPP, fm_create_as(arg));
 	}
 	EXPECT_EQ(-1, access("/dev/faultmap/kmalloc-lazy", F_OK));
 	EXPECT_EQ(-1, access("/dev/faultmap/kmalloc-eager-page", F_OK));
@@ -129,7 +119,38 @@ TEST_F(control, no_private_device)
 	arg.memory = FAULTMAP_MEMORY_PHYS;
 	for (arg.strategy = FAULTMAP_STRATEGY_EAGER;
 	     arg.strategy <= FAULTMAP_STRATEGY_LAZY_PFN; arg.strategy++)
-		EXPECT_EQ(-EOPNOTSUPP, create(arg));
+		EXPECT_EQ(-EOPNOTSUPP, fm_create_as(arg));
+}
+
+/* How many sizes of blocks there are: /proc/buddyinfo has a column for each. */
+static unsigned int block_sizes(void)
+{
+	FILE *file = fopen("/proc/buddyinfo", "r");
+	char line[256], *word, *rest = line;
+	unsigned int n = 0;
+
+	if (file && fgets(line, sizeof(line), file)) {
+		while ((word = strtok_r(NULL, " \n", &rest)))
+			n += *word >= '0' && *word <= '9';
+		n--;	/* the node's number */
+	}
+	if (file)
+		fclose(file);
+	return n;
+}
+
+TEST_F(control, largest_order)
+{
+	struct faultmap_create arg = good();
+	int fd;
+
+	ASSERT_LT(1, block_sizes());
+	arg.order = block_sizes() - 1;
+	fd = fm_create_as(arg);
+	EXPECT_LE(0, fd);
+	close(fd);
+	arg.order++;
+	EXPECT_EQ(-EINVAL, fm_create_as(arg));
 }
 
 /* Blocks of a higher order make fewer and longer contiguous pieces. */
@@ -141,7 +162,7 @@ TEST_F(control, order_makes_extents)
 
 	arg.bytes = 64 * fm_page_size();
 	arg.order = 4;
-	fd = create(arg);
+	fd = fm_create_as(arg);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, fm_stamp(fd, 0, 1));
 	ASSERT_EQ(0, ioctl(fd, FAULTMAP_INFO, &info));
@@ -159,7 +180,7 @@ TEST_F(control, too_large)
 
 TEST_F(control, descriptor_is_close_on_exec)
 {
-	int fd = create(good());
+	int fd = fm_create_as(good());
 
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(FD_CLOEXEC, fcntl(fd, F_GETFD));

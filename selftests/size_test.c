@@ -73,7 +73,7 @@ FIXTURE_SETUP(size)
 	if (self->control < 0 && errno == ENOENT)
 		SKIP(return, "faultmap is not loaded");
 	ASSERT_LE(0, self->control);
-	if (variant->flags && !fm_batches(self->control))
+	if (variant->flags && !fm_batches())
 		SKIP(return, "this kernel has no apply_to_page_range() for modules");
 }
 

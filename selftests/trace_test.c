@@ -154,4 +154,52 @@ TEST_F(buffer, zap_and_refusal)
 	trace_no_more();
 }
 
+/* How often @fd's mmap(2) calls remap_pfn_range(), which @probe tells; -1 if unknown. */
+static int remaps(const FIXTURE_DATA(buffer) *self, int fd, const char *probe)
+{
+	FILE *trace;
+	char line[LINE];
+	int n = 0;
+
+	close(open(INSTANCE "/trace", O_WRONLY | O_TRUNC));
+	munmap(mmap(NULL, FM_PAGES * self->page, PROT_READ, MAP_SHARED, fd, 0),
+	       FM_PAGES * self->page);
+	trace = fopen(INSTANCE "/trace", "r");
+	if (!trace)
+		return -1;
+	while (fgets(line, sizeof(line), trace))
+		n += !!strstr(line, probe);
+	fclose(trace);
+	return n;
+}
+
+#define KPROBES	"/sys/kernel/tracing/kprobe_events"
+#define PROBE	"faultmap_test_remap"
+
+/* Batched eager mapping shows the same, but comes about in another way. */
+TEST_F(buffer, batched_does_not_remap)
+{
+	char filter[40];
+	int fd;
+
+	if (variant->strategy != FAULTMAP_STRATEGY_EAGER || fm_is_device(variant))
+		SKIP(return, "only private eager buffers are batched");
+	fd = fm_create_batched(variant->memory, FM_PAGES);
+	if (fd == -EOPNOTSUPP)
+		SKIP(return, "this memory, or this kernel, has no batches");
+	ASSERT_LE(0, fd);
+	TRACE_OR_SKIP();
+	snprintf(filter, sizeof(filter), "common_pid == %d", getpid());
+	if (fm_put(KPROBES, "p:" PROBE " remap_pfn_range") ||
+	    fm_put(INSTANCE "/events/kprobes/" PROBE "/filter", filter) ||
+	    fm_put(INSTANCE "/events/kprobes/" PROBE "/enable", "1"))
+		SKIP(return, "needs kprobe events");
+	EXPECT_LT(0, remaps(self, self->fd, PROBE));
+	EXPECT_EQ(0, remaps(self, fd, PROBE));
+	fm_put(INSTANCE "/events/kprobes/" PROBE "/enable", "0");
+	trace_no_more();
+	EXPECT_EQ(0, fm_put(KPROBES, "-:" PROBE));
+	close(fd);
+}
+
 TEST_HARNESS_MAIN
