@@ -82,7 +82,7 @@ struct fm_oracle fm_ask_oracle(const struct fm_walk *walk,
 
 struct mapping {
 	const struct fm_sim *sim;
-	struct faultmap_window *window;
+	struct fm_history *window;
 	char *present;
 	char *has_table;
 	struct fm_replay sum;
@@ -93,10 +93,10 @@ static bool is_present(const void *table, unsigned long page)
 	return ((const char *)table)[page];
 }
 
-static void leave_out(unsigned int without, struct faultmap_window *window,
-		      struct faultmap_table_view *view)
+static void leave_out(unsigned int without, struct fm_history *window,
+		      struct fm_table_view *view)
 {
-	static const struct faultmap_side nothing;
+	static const struct fm_side nothing;
 
 	if (without & FM_PART_RUNS)
 		view->below = nothing;
@@ -109,7 +109,7 @@ static void leave_out(unsigned int without, struct faultmap_window *window,
 	if (without & FM_PART_LENGTH)
 		window->length = 0;
 	if (without & FM_PART_TABLES)
-		window->tables = (struct faultmap_odds){ 0 };
+		window->tables = (struct fm_odds){ 0 };
 }
 
 /* A new page table costs the same whatever is mapped by it. */
@@ -122,30 +122,30 @@ static bool is_empty(struct mapping *m, size_t table)
 	return true;
 }
 
-static struct faultmap_span choose(struct mapping *m,
-				   const struct faultmap_touch *touch)
+static struct fm_span choose(struct mapping *m,
+			     const struct fm_touch *touch)
 {
 	const struct fm_costs *costs = &m->sim->costs;
-	struct faultmap_table_view view = { 0 };
-	struct faultmap_span span;
+	struct fm_table_view view = { 0 };
+	struct fm_span span;
 
 	view.empty = is_empty(m, touch->page >> FM_TABLE_SHIFT);
 	m->sum.cost += costs->glance;
 	leave_out(m->sim->without, m->window, &view);
-	span = faultmap_window_glance(m->window, touch, view.empty);
+	span = fm_window_guess(m->window, touch, view.empty);
 	if (span.count)
 		return span;
 	if (!view.empty)
-		view = faultmap_window_look(m->present, touch, is_present);
+		view = fm_window_look(m->present, touch, is_present);
 	m->sum.cost += costs->decide + view.looked * costs->look;
 	leave_out(m->sim->without, m->window, &view);
-	return faultmap_window_span(m->window, touch, &view);
+	return fm_window_choose(m->window, touch, &view);
 }
 
-static void take_fault(struct mapping *m, const struct faultmap_touch *touch)
+static void take_fault(struct mapping *m, const struct fm_touch *touch)
 {
 	const struct fm_costs *costs = &m->sim->costs;
-	struct faultmap_span span = choose(m, touch);
+	struct fm_span span = choose(m, touch);
 	unsigned long page;
 
 	m->sum.faults++;
@@ -174,11 +174,11 @@ static void take_fault(struct mapping *m, const struct faultmap_touch *touch)
  * Return: what it cost
  */
 struct fm_replay fm_replay(const struct fm_walk *walk, const struct fm_sim *sim,
-			   struct faultmap_window *window,
-			   unsigned long mapping, enum faultmap_hint hint)
+			   struct fm_history *window,
+			   unsigned long mapping, enum fm_hint hint)
 {
 	struct mapping m = { .sim = sim, .window = window };
-	struct faultmap_touch touch = { .mapping = mapping, .hint = hint };
+	struct fm_touch touch = { .mapping = mapping, .hint = hint };
 	size_t i;
 
 	m.present = zeroes(walk->pages);
@@ -205,9 +205,9 @@ struct totals {
 };
 
 static double replay_cost(const struct fm_walk *walk, const struct fm_sim *sim,
-			  enum faultmap_hint hint)
+			  enum fm_hint hint)
 {
-	struct faultmap_window window = { 0 };
+	struct fm_history window = { 0 };
 
 	return fm_replay(walk, sim, &window, 1, hint).cost;
 }
@@ -216,8 +216,8 @@ static void add_draw(struct totals *t, const struct fm_walk *walk,
 		     const struct fm_sim *sim)
 {
 	struct fm_oracle oracle = fm_ask_oracle(walk, &sim->costs);
-	struct faultmap_window window = { 0 };
-	enum faultmap_hint hint;
+	struct fm_history window = { 0 };
+	enum fm_hint hint;
 
 	t->draws++;
 	t->best += oracle.best;
@@ -233,8 +233,8 @@ static void add_draw(struct totals *t, const struct fm_walk *walk,
  * Single pages are a right thing to hint at only as long as they are the best
  * that can be mapped.
  */
-static enum faultmap_hint right_hint(const struct fm_pattern *pattern,
-				     const struct totals *t)
+static enum fm_hint right_hint(const struct fm_pattern *pattern,
+			       const struct totals *t)
 {
 	if (pattern->nature == FM_ALONG)
 		return FM_HINT_SEQUENTIAL;
@@ -244,10 +244,10 @@ static enum faultmap_hint right_hint(const struct fm_pattern *pattern,
 	return FM_HINT_NONE;
 }
 
-static struct fm_cell compare(const struct totals *t, enum faultmap_hint right)
+static struct fm_cell compare(const struct totals *t, enum fm_hint right)
 {
 	struct fm_cell cell = { .cold = t->cold / t->draws };
-	enum faultmap_hint hint;
+	enum fm_hint hint;
 	double ratio;
 
 	cell.ratio[FM_COLD] = t->cold / t->best;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Replays access patterns against module/window.c and adds up what faults,
+ * Replays access patterns against module/base/window.c and adds up what faults,
  * translations and page tables cost.
  */
 #ifndef _WINDOW_SIM_H
@@ -123,8 +123,8 @@ struct fm_summary {
 struct fm_oracle fm_ask_oracle(const struct fm_walk *walk,
 			       const struct fm_costs *costs);
 struct fm_replay fm_replay(const struct fm_walk *walk, const struct fm_sim *sim,
-			   struct faultmap_window *window,
-			   unsigned long mapping, enum faultmap_hint hint);
+			   struct fm_history *window,
+			   unsigned long mapping, enum fm_hint hint);
 struct fm_cell fm_simulate(const struct fm_sim *sim,
 			   const struct fm_pattern *pattern, double share);
 struct fm_summary fm_summarise(const struct fm_cell *cells, size_t patterns,

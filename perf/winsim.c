@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * winsim: what the windows of module/window.c cost, compared with the best that
+ * winsim: what the windows of module/base/window.c cost, compared with the best that
  * could have been chosen in advance.
  */
 #define _GNU_SOURCE

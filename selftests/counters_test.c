@@ -173,18 +173,6 @@ static void expect_counters(struct __test_metadata *_metadata, const char *path,
 	}
 }
 
-/* Where debugfs shows what @fd, whose fdinfo is given, counts. */
-static void debugfs_path(const FIXTURE_VARIANT(buffer) *variant, const char *fdinfo,
-			 char *path, size_t size)
-{
-	if (fm_is_device(variant))
-		snprintf(path, size, "/sys/kernel/debug/faultmap/%s",
-			 strrchr(fm_node(variant), '/') + 1);
-	else
-		snprintf(path, size, "/sys/kernel/debug/faultmap/private-%lld",
-			 field(fdinfo, "view"));
-}
-
 /* Makes each counter something else than zero, as far as the strategy has it. */
 static void use_everything(struct __test_metadata *_metadata,
 			   const FIXTURE_DATA(buffer) *self)
@@ -205,7 +193,7 @@ static void use_everything(struct __test_metadata *_metadata,
 
 TEST_F(buffer, all_counters_are_shown)
 {
-	char fdinfo[64], debugfs[96];
+	char fdinfo[64];
 	struct faultmap_stats stats;
 
 	use_everything(_metadata, self);
@@ -215,9 +203,7 @@ TEST_F(buffer, all_counters_are_shown)
 	EXPECT_EQ(1, stats.zaps);
 	EXPECT_EQ(1, stats.mmaps);
 	snprintf(fdinfo, sizeof(fdinfo), "/proc/self/fdinfo/%d", self->fd);
-	debugfs_path(variant, fdinfo, debugfs, sizeof(debugfs));
 	expect_counters(_metadata, fdinfo, &stats);
-	expect_counters(_metadata, debugfs, &stats);
 }
 
 /* The one that needs 2 MiB in one piece. */
@@ -230,7 +216,7 @@ TEST_F(buffer, huge_faults_are_shown)
 		.strategy = variant->strategy,
 		.order = 9,
 	};
-	char fdinfo[64], debugfs[96], *map;
+	char fdinfo[64], *map;
 	struct faultmap_stats stats;
 	int control, fd;
 
@@ -249,16 +235,14 @@ TEST_F(buffer, huge_faults_are_shown)
 	/* Whether there are such faults is for huge_test. */
 	printf("# %llu huge faults\n", stats.huge_faults);
 	snprintf(fdinfo, sizeof(fdinfo), "/proc/self/fdinfo/%d", fd);
-	debugfs_path(variant, fdinfo, debugfs, sizeof(debugfs));
 	expect_counters(_metadata, fdinfo, &stats);
-	expect_counters(_metadata, debugfs, &stats);
 	munmap(map, 2 * huge);
 	close(fd);
 }
 
-TEST_F(buffer, same_in_fdinfo_and_debugfs)
+TEST_F(buffer, same_in_fdinfo)
 {
-	char fdinfo[64], debugfs[96], *map = fm_map(self, 0, FM_PAGES);
+	char fdinfo[64], *map = fm_map(self, 0, FM_PAGES);
 	struct faultmap_stats stats;
 
 	ASSERT_NE(MAP_FAILED, map);
@@ -266,15 +250,20 @@ TEST_F(buffer, same_in_fdinfo_and_debugfs)
 	EXPECT_EQ(0, fm_write_at(map));
 	stats = fm_stats(self->fd);
 	snprintf(fdinfo, sizeof(fdinfo), "/proc/self/fdinfo/%d", self->fd);
-	debugfs_path(variant, fdinfo, debugfs, sizeof(debugfs));
-	SAW("read 16 pages, write one: faults by fdinfo, debugfs",
-	    "%lld + %lld, %lld + %lld", field(fdinfo, "read_faults"),
-	    field(fdinfo, "write_faults"), field(debugfs, "read_faults"),
-	    field(debugfs, "write_faults"));
+	SAW("read 16 pages, write one: faults by fdinfo", "%lld + %lld",
+	    field(fdinfo, "read_faults"), field(fdinfo, "write_faults"));
 	EXPECT_EQ(FM_PAGES * self->page, field(fdinfo, "bytes"));
-	EXPECT_EQ(FM_PAGES * self->page, field(debugfs, "bytes"));
 	expect_counters(_metadata, fdinfo, &stats);
-	expect_counters(_metadata, debugfs, &stats);
+}
+
+TEST_F(buffer, has_a_number_of_its_own)
+{
+	int other = fm_create(FAULTMAP_MEMORY_PAGES, FAULTMAP_STRATEGY_LAZY, 1);
+
+	ASSERT_LE(0, other);
+	EXPECT_NE(0, fm_view(self->fd));
+	EXPECT_NE(fm_view(self->fd), fm_view(other));
+	close(other);
 }
 
 TEST_HARNESS_MAIN

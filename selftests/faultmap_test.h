@@ -216,7 +216,7 @@ static inline uint64_t fm_faults(int fd)
 	return stats.read_faults + stats.write_faults;
 }
 
-/* Which view a descriptor is of, as the tracepoints and debugfs name it; 0 if of none. */
+/* Which view a descriptor is of, as the tracepoints name it; 0 if of none. */
 static inline unsigned int fm_view(int fd)
 {
 	unsigned int view = 0;

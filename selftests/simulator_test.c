@@ -40,7 +40,7 @@ static void drop_driven(struct driven *driven)
 /* The life of a mapping of @walk->pages from page @first of the buffer on. */
 static struct faultmap_stats drive(const struct driven *driven,
 				   const struct fm_walk *walk, size_t first,
-				   enum faultmap_hint hint)
+				   enum fm_hint hint)
 {
 	static const int advice[] = {
 		[FM_HINT_NONE] = MADV_NORMAL,
@@ -71,12 +71,12 @@ static struct faultmap_stats drive(const struct driven *driven,
 static bool drive_as_simulated(struct __test_metadata *_metadata,
 			       const struct fm_walk *walk, size_t first, bool *same)
 {
-	static const enum faultmap_hint hints[] = {
+	static const enum fm_hint hints[] = {
 		FM_HINT_NONE, FM_HINT_RANDOM, FM_HINT_NONE, FM_HINT_SEQUENTIAL,
 		FM_HINT_NONE,
 	};
 	struct fm_sim sim = { .costs = fm_measured_costs, .pages = walk->pages };
-	struct faultmap_window window = { 0 };
+	struct fm_history window = { 0 };
 	struct faultmap_stats stats;
 	struct fm_replay replay;
 	struct driven driven;

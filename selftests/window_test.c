@@ -22,7 +22,7 @@ static unsigned long random_below(unsigned long n)
 	return next_random() % n;
 }
 
-static bool holds(struct faultmap_span span, const struct faultmap_touch *touch)
+static bool holds(struct fm_span span, const struct fm_touch *touch)
 {
 	return span.first >= touch->lo && span.first <= touch->page &&
 	       span.count && span.count <= touch->hi - span.first &&
@@ -30,11 +30,11 @@ static bool holds(struct faultmap_span span, const struct faultmap_touch *touch)
 }
 
 /* The last table but one is the highest whose end is a number. */
-static struct faultmap_touch random_touch(void)
+static struct fm_touch random_touch(void)
 {
 	static const unsigned long tables[] = { 0, 1, ULONG_MAX / 512 - 1 };
 	unsigned long base = tables[random_below(3)] * FM_TABLE_PAGES;
-	struct faultmap_touch touch = { .mapping = random_below(3) };
+	struct fm_touch touch = { .mapping = random_below(3) };
 
 	touch.lo = base + random_below(FM_TABLE_PAGES);
 	touch.hi = touch.lo + 1;
@@ -58,35 +58,35 @@ static void random_table(char *table)
 }
 
 /* A table is empty, or shows something; as the fault handler would see it. */
-static struct faultmap_table_view random_view(const struct faultmap_touch *touch)
+static struct fm_table_view random_view(const struct fm_touch *touch)
 {
-	struct faultmap_table_view view = { .empty = true };
+	struct fm_table_view view = { .empty = true };
 	char table[FM_TABLE_PAGES];
 
 	if (!random_below(4))
 		return view;
 	random_table(table);
 	table[touch->page % FM_TABLE_PAGES] = 0;
-	return faultmap_window_look(table, touch, is_present);
+	return fm_window_look(table, touch, is_present);
 }
 
-static struct faultmap_span choose(struct faultmap_window *window,
-				   const struct faultmap_touch *touch,
-				   const struct faultmap_table_view *view)
+static struct fm_span choose(struct fm_history *window,
+			     const struct fm_touch *touch,
+				   const struct fm_table_view *view)
 {
-	struct faultmap_span span;
+	struct fm_span span;
 
-	span = faultmap_window_glance(window, touch, view->empty);
-	return span.count ? span : faultmap_window_span(window, touch, view);
+	span = fm_window_guess(window, touch, view->empty);
+	return span.count ? span : fm_window_choose(window, touch, view);
 }
 
 /* Every state, as a torn update may leave it, and not only those it gets into. */
 TEST(span_holds_the_fault_in_any_state)
 {
-	struct faultmap_window window;
+	struct fm_history window;
 	unsigned char *bytes = (unsigned char *)&window;
-	struct faultmap_table_view view;
-	struct faultmap_touch touch;
+	struct fm_table_view view;
+	struct fm_touch touch;
 	unsigned long i, bad = 0;
 	size_t j;
 
@@ -103,9 +103,9 @@ TEST(span_holds_the_fault_in_any_state)
 
 TEST(span_holds_the_fault_in_any_sequence)
 {
-	struct faultmap_window window = { 0 };
-	struct faultmap_table_view view;
-	struct faultmap_touch touch;
+	struct fm_history window = { 0 };
+	struct fm_table_view view;
+	struct fm_touch touch;
 	unsigned long i, bad = 0;
 
 	for (i = 0; i < 300000; i++) {
@@ -118,13 +118,13 @@ TEST(span_holds_the_fault_in_any_sequence)
 
 TEST(fixed_block_is_exact)
 {
-	struct faultmap_touch touch = { .lo = 512, .hi = 1024 };
-	struct faultmap_span span;
+	struct fm_touch touch = { .lo = 512, .hi = 1024 };
+	struct fm_span span;
 	unsigned long n;
 
 	for (n = 1; n <= FM_TABLE_PAGES; n *= 2) {
 		for (touch.page = touch.lo; touch.page < touch.hi; touch.page++) {
-			span = faultmap_window_fixed(n, &touch);
+			span = fm_window_fixed(n, &touch);
 			ASSERT_EQ(touch.page / n * n, span.first);
 			ASSERT_EQ(n, span.count);
 		}
@@ -133,64 +133,64 @@ TEST(fixed_block_is_exact)
 
 TEST(fixed_block_is_cut_at_the_bounds)
 {
-	struct faultmap_touch touch = { .lo = 515, .hi = 530, .page = 520 };
-	struct faultmap_span span = faultmap_window_fixed(16, &touch);
+	struct fm_touch touch = { .lo = 515, .hi = 530, .page = 520 };
+	struct fm_span span = fm_window_fixed(16, &touch);
 
 	EXPECT_EQ(515, span.first);
 	EXPECT_EQ(13, span.count);
 	touch.page = 528;
-	span = faultmap_window_fixed(16, &touch);
+	span = fm_window_fixed(16, &touch);
 	EXPECT_EQ(528, span.first);
 	EXPECT_EQ(2, span.count);
 }
 
 TEST(fixed_block_does_not_overflow)
 {
-	struct faultmap_touch touch = { .hi = ULONG_MAX };
-	struct faultmap_span span;
+	struct fm_touch touch = { .hi = ULONG_MAX };
+	struct fm_span span;
 
 	touch.lo = ULONG_MAX - 100;
 	touch.page = ULONG_MAX - 1;
-	span = faultmap_window_fixed(512, &touch);
+	span = fm_window_fixed(512, &touch);
 	EXPECT_TRUE(holds(span, &touch));
 	EXPECT_EQ(100, span.count);
-	EXPECT_TRUE(holds(faultmap_window_fixed(ULONG_MAX, &touch), &touch));
+	EXPECT_TRUE(holds(fm_window_fixed(ULONG_MAX, &touch), &touch));
 }
 
-static void map(char *table, struct faultmap_span span)
+static void map(char *table, struct fm_span span)
 {
 	memset(table + span.first % FM_TABLE_PAGES, 1, span.count);
 }
 
 TEST(look_measures_neighbours)
 {
-	struct faultmap_touch touch = { .page = 300, .lo = 0, .hi = 512 };
+	struct fm_touch touch = { .page = 300, .lo = 0, .hi = 512 };
 	char table[FM_TABLE_PAGES] = { 0 };
-	struct faultmap_table_view view;
+	struct fm_table_view view;
 
-	view = faultmap_window_look(table, &touch, is_present);
+	view = fm_window_look(table, &touch, is_present);
 	EXPECT_EQ(0, view.below.reach);
 	EXPECT_EQ(0, view.above.reach);
 	EXPECT_EQ(0, view.sampled);
 	EXPECT_EQ(FM_SAMPLES / 2 + 8, view.looked);
 
-	map(table, (struct faultmap_span){ 300 - 40, 40 });
-	map(table, (struct faultmap_span){ 304, 100 });
-	view = faultmap_window_look(table, &touch, is_present);
+	map(table, (struct fm_span){ 300 - 40, 40 });
+	map(table, (struct fm_span){ 304, 100 });
+	view = fm_window_look(table, &touch, is_present);
 	EXPECT_EQ(0, view.below.gap);
 	EXPECT_EQ(32, view.below.reach);
 	EXPECT_EQ(3, view.above.gap);
 	EXPECT_EQ(64, view.above.reach);
 
 	memset(table, 1, sizeof(table));
-	view = faultmap_window_look(table, &touch, is_present);
+	view = fm_window_look(table, &touch, is_present);
 	EXPECT_EQ(FM_SAMPLES, view.sampled);
 }
 
 /* What lies outside the VMA or the buffer is nobody's to look at. */
 static bool is_inside(const void *bounds, unsigned long page)
 {
-	const struct faultmap_touch *touch = bounds;
+	const struct fm_touch *touch = bounds;
 
 	if (page < touch->lo || page >= touch->hi)
 		abort();
@@ -199,18 +199,18 @@ static bool is_inside(const void *bounds, unsigned long page)
 
 TEST(look_stays_within_the_bounds)
 {
-	struct faultmap_touch touch;
+	struct fm_touch touch;
 	int i;
 
 	for (i = 0; i < 100000; i++) {
 		touch = random_touch();
-		faultmap_window_look(&touch, &touch, is_inside);
+		fm_window_look(&touch, &touch, is_inside);
 	}
 }
 
 /* Faults as they come from touching @walk; returns how many. */
-static size_t faults(const struct fm_walk *walk, struct faultmap_window *window,
-		     unsigned long mapping, enum faultmap_hint hint)
+static size_t faults(const struct fm_walk *walk, struct fm_history *window,
+		     unsigned long mapping, enum fm_hint hint)
 {
 	struct fm_sim sim = { .costs = fm_measured_costs, .pages = walk->pages };
 
@@ -219,7 +219,7 @@ static size_t faults(const struct fm_walk *walk, struct faultmap_window *window,
 
 FIXTURE(walk) {
 	struct fm_walk walk;
-	struct faultmap_window window;
+	struct fm_history window;
 };
 
 FIXTURE_SETUP(walk)
@@ -277,12 +277,12 @@ TEST_F(walk, strides_get_single_pages)
 /* Advice takes effect at once. */
 TEST_F(walk, random_maps_single_pages)
 {
-	struct faultmap_touch touch = {
+	struct fm_touch touch = {
 		.mapping = 1, .lo = 0, .hi = 512, .page = 100,
 		.hint = FM_HINT_RANDOM,
 	};
-	struct faultmap_table_view view = { .empty = true };
-	struct faultmap_span span;
+	struct fm_table_view view = { .empty = true };
+	struct fm_span span;
 
 	span = choose(&self->window, &touch, &view);
 	EXPECT_EQ(1, span.count);

@@ -28,14 +28,18 @@ function indentation(text)
 	return substr(text, 1, RLENGTH)
 }
 
-function read_source(name,	line)
+# A name is there once below the module's folders.
+function read_source(name,	line, path, find)
 {
 	nr_lines = 0
-	while ((getline line < (module "/" name)) > 0)
+	find = "find '" module "' -name '" name "'"
+	find | getline path
+	close(find)
+	while (path && (getline line < path) > 0)
 		source[++nr_lines] = line
-	close(module "/" name)
+	close(path)
 	if (!nr_lines)
-		complain("there is no " module "/" name)
+		complain("there is no " name " in " module)
 }
 
 # What begins at the margin with the name in it, a function or a table, goes to the

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The control node, which makes private buffers.
+ */
+#include <linux/file.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+
+#include "driver.h"
+
+/* A strategy has one number here and in user space. */
+static_assert((int)FAULTMAP_STRATEGY_EAGER == FM_EAGER);
+static_assert((int)FAULTMAP_STRATEGY_LAZY == FM_LAZY);
+static_assert((int)FAULTMAP_STRATEGY_EAGER_PAGE == FM_EAGER_PAGE);
+static_assert((int)FAULTMAP_STRATEGY_LAZY_PFN == FM_LAZY_PFN);
+static_assert(FAULTMAP_WINDOW_MAX == FM_WINDOW_MAX);
+
+static int faultmap_check_order(const struct faultmap_memory *memory,
+				unsigned int value)
+{
+	return value > (memory->has_order ? MAX_PAGE_ORDER : 0) ? -EINVAL : 0;
+}
+
+/* Only frames that are mapped lazily can have company; only the eager are batched. */
+static int faultmap_check_window(const struct faultmap_create *create)
+{
+	bool lazy_pfn = create->strategy == FAULTMAP_STRATEGY_LAZY_PFN;
+	bool eager = create->strategy == FAULTMAP_STRATEGY_EAGER;
+
+	if (create->window > (lazy_pfn ? FAULTMAP_WINDOW_MAX : 1))
+		return -EINVAL;
+	return create->flags & FAULTMAP_CREATE_BATCHED && !eager ? -EINVAL : 0;
+}
+
+static int faultmap_check_create(const struct faultmap_create *create)
+{
+	const struct faultmap_memory *memory;
+
+	if (create->memory >= faultmap_nr_memories ||
+	    create->strategy >= FM_NR_STRATEGIES ||
+	    create->flags & ~FAULTMAP_CREATE_BATCHED || create->reserved ||
+	    faultmap_check_window(create))
+		return -EINVAL;
+	memory = faultmap_memories[create->memory];
+	if ((create->flags & FAULTMAP_CREATE_BATCHED &&
+	     (!FM_HAVE_BATCH || memory->ops.map)) ||
+	    memory->ops.is_linear ||
+	    !fm_supported(&memory->ops, create->strategy))
+		return -EOPNOTSUPP;
+	return faultmap_check_order(memory, create->order) ?:
+	       faultmap_check_bytes(create->bytes) ?:
+	       faultmap_check_limit(create->bytes >> PAGE_SHIFT);
+}
+
+static struct faultmap_view *
+faultmap_create_view(const struct faultmap_create *create)
+{
+	struct faultmap_buffer *buf;
+	struct faultmap_view *view;
+
+	buf = faultmap_buffer_create(faultmap_private_inode(&faultmap_fops,
+							    &faultmap_inode_ops),
+				     faultmap_memories[create->memory],
+				     create->bytes >> PAGE_SHIFT, create->order);
+	if (IS_ERR(buf))
+		return ERR_CAST(buf);
+	view = faultmap_view_create(buf, create->strategy);
+	faultmap_buffer_put(buf);
+	if (!IS_ERR(view)) {
+		view->private = true;
+		if (create->strategy == FM_LAZY_PFN)
+			view->view.window = create->window;
+		view->view.batched = create->flags & FAULTMAP_CREATE_BATCHED;
+	}
+	return view;
+}
+
+/*
+ * A file, its descriptor and its dentry come from the kernel, and where the caller's cgroup is full they wake its OOM killer. See first that there
+ * is room for them: that fails like anything else.
+ */
+static int faultmap_find_room(void)
+{
+	void *room = kvmalloc(SZ_32K, FM_GFP);
+
+	kvfree(room);
+	return room ? 0 : -ENOMEM;
+}
+
+/* The file has the view's reference from now on; that has a file already. */
+static int faultmap_open_private(struct faultmap_view *view, struct fm_file *file)
+{
+	struct file *filp;
+	int fd = faultmap_find_room() ?: get_unused_fd_flags(O_CLOEXEC);
+
+	if (fd < 0)
+		return fd;
+	filp = faultmap_private_file(view->buffer->obj.inode);
+	if (IS_ERR(filp)) {
+		put_unused_fd(fd);
+		return PTR_ERR(filp);
+	}
+	fm_file_attach(filp, file);
+	faultmap_view_bind(view);
+	fd_install(fd, filp);
+	return fd;
+}
+
+static int faultmap_pin_and_open(struct faultmap_view *view, struct fm_file *file)
+{
+	int fd = faultmap_private_pin();
+
+	if (fd)
+		return fd;
+	/* What room there was is this CPU's now, and may be out of others' reach. */
+	migrate_disable();
+	fd = faultmap_open_private(view, file);
+	migrate_enable();
+	if (fd < 0)
+		faultmap_private_unpin();
+	return fd;
+}
+
+static long faultmap_ioctl_create(struct file *control, void *arg)
+{
+	const struct faultmap_create *create = arg;
+	struct faultmap_view *view;
+	struct fm_file *file;
+	int fd;
+
+	fd = faultmap_check_create(create);
+	if (fd)
+		return fd;
+	view = faultmap_create_view(create);
+	if (IS_ERR(view))
+		return PTR_ERR(view);
+	file = fm_file_create(&view->view);
+	fd = PTR_ERR_OR_ZERO(file);
+	if (!fd) {
+		fd = faultmap_pin_and_open(view, file);
+		if (fd < 0)
+			fm_file_free(file);
+	}
+	if (fd < 0)
+		faultmap_view_put(view);
+	return fd;
+}
+
+static const struct faultmap_ioctl faultmap_control_ioctls[] = {
+	{ FAULTMAP_CREATE, 0, faultmap_ioctl_create },
+};
+
+static long faultmap_control_ioctl(struct file *filp, unsigned int cmd,
+				   unsigned long arg)
+{
+	struct faultmap_create create = { };
+
+	return faultmap_ioctl_call(filp, cmd, (void __user *)arg, &create,
+				   faultmap_control_ioctls,
+				   ARRAY_SIZE(faultmap_control_ioctls));
+}
+
+static int faultmap_control_open(struct inode *inode, struct file *filp)
+{
+	return faultmap_private_pin();
+}
+
+static int faultmap_control_release(struct inode *inode, struct file *filp)
+{
+	faultmap_private_unpin();
+	return 0;
+}
+
+static const struct file_operations faultmap_control_fops = {
+	.owner		= THIS_MODULE,
+	.open		= faultmap_control_open,
+	.release	= faultmap_control_release,
+	.unlocked_ioctl	= faultmap_control_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+};
+
+static struct miscdevice faultmap_control = {
+	.minor		= MISC_DYNAMIC_MINOR,
+	.name		= "faultmap-control",
+	.nodename	= "faultmap/control",
+	.mode		= 0600,
+	.fops		= &faultmap_control_fops,
+};
+
+/**
+ * faultmap_control_init() - make the control node
+ *
+ * Return: 0 or a negative errno.
+ */
+int faultmap_control_init(void)
+{
+	return misc_register(&faultmap_control);
+}
+
+/**
+ * faultmap_control_exit() - remove it
+ */
+void faultmap_control_exit(void)
+{
+	misc_deregister(&faultmap_control);
+}

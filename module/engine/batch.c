@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Many page frames in one pass over a page table, under one lock: what makes a
+ * lazy mapping of frames cheap where much of it is touched.
+ */
+#include <linux/hash.h>
+#include <linux/pgtable.h>
+
+#include "internal.h"
+
+#define FM_PMD_LOCK_BITS	6
+
+/*
+ * Of two CPUs that find a PMD empty, one may want a page table there, and the other
+ * all of its range at once. Who finds no table takes one of these locks, by the PMD.
+ * A table that is there stays, for as long as the fault has its VMA locked: only who
+ * unmaps or moves that, and has locked it for writing, takes a table away.
+ */
+static struct mutex fm_pmd_locks[1 << FM_PMD_LOCK_BITS];
+
+/**
+ * fm_pmd_lock() - the lock under which a PMD that is none becomes something
+ * @pmd: the PMD
+ *
+ * It is taken in a read section of the object, under the mmap_lock or VMA lock.
+ */
+struct mutex *fm_pmd_lock(const pmd_t *pmd)
+{
+	return &fm_pmd_locks[hash_ptr(pmd, FM_PMD_LOCK_BITS)];
+}
+
+/**
+ * fm_batch_init() - make the locks of the PMDs
+ */
+void fm_batch_init(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(fm_pmd_locks); i++)
+		mutex_init(&fm_pmd_locks[i]);
+}
+
+/* A fill goes on within one page table, which apply_to_page_range() has locked. */
+struct fm_fill {
+	struct fm_file *file;
+	struct vm_area_struct *vma;
+	struct fm_touch touch;		/* of a lazy mapping */
+	struct fm_span span;		/* what is clear without a look */
+	bool empty;				/* the table, before the fault */
+	unsigned long count;			/* of an eager one: pages */
+	unsigned long installed;
+};
+
+#if FM_HAVE_BATCH
+
+/* Fills what is empty of @n entries. */
+static unsigned long fm_set_frames(struct mm_struct *mm, unsigned long addr,
+				   pte_t *pte, unsigned long pfn,
+					 unsigned long n, pgprot_t prot)
+{
+	unsigned long i = 0, end, installed = 0;
+
+	while (i < n) {
+		for (end = i; end < n && pte_none(ptep_get(pte + end)); end++)
+			;
+		if (end > i)
+			set_ptes(mm, addr + (i << PAGE_SHIFT), pte + i,
+				 pte_mkspecial(pfn_pte(pfn + i, prot)), end - i);
+		installed += end - i;
+		i = end + 1;
+	}
+	return installed;
+}
+
+#define FM_FRAMES	64
+
+/* Returns how many pages it has looked at. */
+static unsigned long fm_fill_scattered(struct fm_fill *fill, pte_t *pte,
+				       unsigned long addr, pgoff_t pgoff,
+					     unsigned long count, pgprot_t prot)
+{
+	struct mm_struct *mm = fill->vma->vm_mm;
+	unsigned long pfn[FM_FRAMES], i;
+
+	count = min_t(unsigned long, count, FM_FRAMES);
+	count = fm_resolve_array(fill->file, pgoff, count, false, pfn);
+	for (i = 0; i < count; i++, pte++, addr += PAGE_SIZE) {
+		if (!pte_none(ptep_get(pte)))
+			continue;
+		set_pte_at(mm, addr, pte, pte_mkspecial(pfn_pte(pfn[i], prot)));
+		fill->installed++;
+	}
+	return count;
+}
+
+/*
+ * The protection is the VMA's, which is locked: no other entry is looked at, since
+ * REVOKE may take it away.
+ */
+static void fm_fill_span(struct fm_fill *fill, pte_t *pte,
+			 unsigned long addr, unsigned long count)
+{
+	struct vm_area_struct *vma = fill->vma;
+	pgprot_t prot = vma->vm_page_prot;
+	pgoff_t pgoff = vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
+	unsigned long run, pfn;
+
+	for (; count; count -= run) {
+		run = fm_resolve(fill->file, pgoff, count, false, &pfn);
+		if (run > 1)
+			fill->installed += fm_set_frames(vma->vm_mm, addr,
+							       pte, pfn, run, prot);
+		else
+			run = fm_fill_scattered(fill, pte, addr, pgoff, count,
+						prot);
+		if (!run)
+			break;
+		addr += run << PAGE_SHIFT;
+		pgoff += run;
+		pte += run;
+	}
+}
+
+static bool fm_present(const void *table, unsigned long page)
+{
+	return !pte_none(ptep_get((pte_t *)table + page % PTRS_PER_PTE));
+}
+
+static struct fm_span fm_guess_span(const struct fm_fill *fill)
+{
+	struct fm_history __percpu *histories = fill->file->view->histories;
+	struct fm_span span;
+
+	span = fm_window_guess(get_cpu_ptr(histories), &fill->touch,
+			       fill->empty);
+	put_cpu_ptr(histories);
+	return span;
+}
+
+/* The CPU may be another one than at the guess; nothing depends on that. */
+static struct fm_span fm_choose_span(struct fm_fill *fill, pte_t *table)
+{
+	struct fm_history __percpu *histories = fill->file->view->histories;
+	const struct fm_touch *touch = &fill->touch;
+	struct fm_table_view seen = { .empty = fill->empty };
+
+	if (!fill->span.count) {
+		if (!seen.empty)
+			seen = fm_window_look(table, touch, fm_present);
+		fill->span = fm_window_choose(get_cpu_ptr(histories), touch, &seen);
+		put_cpu_ptr(histories);
+	}
+	return fill->span;
+}
+
+static int fm_fill_around(pte_t *pte, unsigned long addr, void *data)
+{
+	struct fm_fill *fill = data;
+	pte_t *table = pte - pte_index(addr);
+	struct fm_span span = fm_choose_span(fill, table);
+
+	fm_fill_span(fill, table + span.first % PTRS_PER_PTE,
+		     span.first << PAGE_SHIFT, span.count);
+	return 0;
+}
+
+/* Where page tables are larger, a window stays in an aligned part of one. */
+#define FM_SPAN_SIZE	min(PMD_SIZE, FM_TABLE_PAGES << PAGE_SHIFT)
+
+/* What may be mapped along with a touch: its page table, the VMA, the object. */
+static struct fm_touch fm_describe_touch(struct fm_file *file,
+					 struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long start = vmf->address & ~(FM_SPAN_SIZE - 1);
+	unsigned long page = vmf->address >> PAGE_SHIFT;
+	unsigned long npages = READ_ONCE(file->obj->npages);
+	struct fm_touch touch = {
+		.mapping = (unsigned long)vma->vm_private_data,
+		.page = page,
+		.lo = max(vma->vm_start, start) >> PAGE_SHIFT,
+		.hi = min(vma->vm_end - 1, start + FM_SPAN_SIZE - 1) >> PAGE_SHIFT,
+	};
+
+	if (npages > vmf->pgoff)
+		touch.hi = min(touch.hi, page + (npages - vmf->pgoff) - 1);
+	touch.hi++;
+	if (vma->vm_flags & VM_RAND_READ)
+		touch.hint = FM_HINT_RANDOM;
+	else if (vma->vm_flags & VM_SEQ_READ)
+		touch.hint = FM_HINT_SEQUENTIAL;
+	return touch;
+}
+
+/* Starts a fill; true if there is nothing to it but the page that was touched. */
+static bool fm_fills_one(struct fm_fill *fill, struct vm_fault *vmf)
+{
+	const struct fm_view *view = fill->file->view;
+
+	if (view->window == 1)
+		return true;
+	fill->touch = fm_describe_touch(fill->file, vmf);
+	fill->span = view->window ?
+		fm_window_fixed(view->window, &fill->touch) :
+		fm_guess_span(fill);
+	return fill->span.count == 1;
+}
+
+static vm_fault_t fm_fill_lazily(struct fm_fill *fill, struct vm_fault *vmf)
+{
+	int ret;
+
+	ret = apply_to_page_range(vmf->vma->vm_mm, vmf->address, PAGE_SIZE,
+				  fm_fill_around, fill);
+	return ret ? VM_FAULT_OOM : VM_FAULT_NOPAGE;
+}
+
+static int fm_fill_eagerly(pte_t *pte, unsigned long addr, void *data)
+{
+	struct fm_fill *fill = data;
+
+	fm_fill_span(fill, pte, addr, fill->count);
+	return 0;
+}
+
+/**
+ * fm_insert_all_frames() - fill the page tables of a whole mapping
+ * @file: the file mapped
+ * @vma: the VMA, set to VM_PFNMAP and inside the object; not a device's memory
+ *
+ * Context: the mmap_lock is held for writing, in a read section of the object.
+ * Return: 0, -ENXIO if the object has become too short, -ENOMEM.
+ */
+int fm_insert_all_frames(struct fm_file *file, struct vm_area_struct *vma)
+{
+	struct fm_fill fill = { .file = file, .vma = vma };
+	unsigned long addr, next;
+	int ret;
+
+	for (addr = vma->vm_start; addr < vma->vm_end; addr = next) {
+		next = pmd_addr_end(addr, vma->vm_end);
+		fill.count = (next - addr) >> PAGE_SHIFT;
+		ret = apply_to_page_range(vma->vm_mm, addr, PAGE_SIZE,
+					  fm_fill_eagerly, &fill);
+		if (ret)
+			return ret;
+	}
+	return fill.installed == vma_pages(vma) ? 0 : -ENXIO;
+}
+
+static int fm_leave_empty(pte_t *pte, unsigned long addr, void *data)
+{
+	return 0;
+}
+
+/**
+ * fm_make_first_table() - have a mapping's first page table
+ * @vma: a VMA that is being mapped
+ *
+ * A remap_pfn_range() over a whole VMA that runs out of memory before its first entry
+ * makes an x86 that has VM_PAT warn: it looks there for the frames to give back.
+ *
+ * Context: the mmap_lock is held for writing.
+ * Return: 0 or -ENOMEM.
+ */
+int fm_make_first_table(struct vm_area_struct *vma)
+{
+	if (VM_PAT == VM_NONE)
+		return 0;
+	return apply_to_page_range(vma->vm_mm, vma->vm_start, PAGE_SIZE,
+				   fm_leave_empty, NULL);
+}
+
+#else /* !FM_HAVE_BATCH */
+
+/* Without apply_to_page_range(), frames go in one by one. */
+static bool fm_fills_one(struct fm_fill *fill, struct vm_fault *vmf)
+{
+	return true;
+}
+
+static vm_fault_t fm_fill_lazily(struct fm_fill *fill, struct vm_fault *vmf)
+{
+	return VM_FAULT_NOPAGE;
+}
+
+int fm_insert_all_frames(struct fm_file *file, struct vm_area_struct *vma)
+{
+	return -EOPNOTSUPP;
+}
+
+int fm_make_first_table(struct vm_area_struct *vma)
+{
+	return 0;
+}
+
+#endif /* FM_HAVE_BATCH */
+
+static vm_fault_t fm_insert_one(struct fm_fill *fill,
+				struct vm_fault *vmf, unsigned long pfn)
+{
+	vm_fault_t ret = vmf_insert_pfn(vmf->vma, vmf->address, pfn);
+
+	if (ret == VM_FAULT_NOPAGE)
+		fill->installed = 1;
+	return ret;
+}
+
+static vm_fault_t fm_fill(struct fm_fill *fill, struct vm_fault *vmf,
+			  unsigned long pfn)
+{
+	if (fm_fills_one(fill, vmf))
+		return fm_insert_one(fill, vmf, pfn);
+	return fm_fill_lazily(fill, vmf);
+}
+
+/* The same where there was no page table, under the lock of who decides that. */
+static vm_fault_t fm_fill_anew(struct fm_fill *fill,
+			       struct vm_fault *vmf, unsigned long pfn)
+{
+	struct mutex *lock = fm_pmd_lock(vmf->pmd);
+	vm_fault_t ret = VM_FAULT_NOPAGE;
+	pmd_t pmd;
+
+	mutex_lock(lock);
+	pmd = pmdp_get_lockless(vmf->pmd);
+	/* Or another CPU's fault has mapped all of it meanwhile. */
+	if (!pmd_leaf(pmd)) {
+		fill->empty = pmd_none(pmd);
+		ret = fm_fill(fill, vmf, pfn);
+	}
+	mutex_unlock(lock);
+	return ret;
+}
+
+/**
+ * fm_insert_around() - answer a touch by its frame, and some around it
+ * @file: the file mapped
+ * @vmf: the fault, on a VM_PFNMAP mapping
+ * @installed: becomes the number of frames that were not mapped before
+ *
+ * Context: the mmap_lock or the VMA lock is held for reading, in a read section of
+ * the object.
+ * Return: VM_FAULT_NOPAGE, VM_FAULT_SIGBUS or VM_FAULT_OOM.
+ */
+vm_fault_t fm_insert_around(struct fm_file *file,
+			    struct vm_fault *vmf, unsigned long *installed)
+{
+	struct fm_fill fill = {
+		.file = file,
+		.vma = vmf->vma,
+		.empty = !fm_has_table(vmf->pmd),
+	};
+	unsigned long pfn;
+	vm_fault_t ret;
+
+	if (!fm_resolve(file, vmf->pgoff, 1, true, &pfn))
+		return VM_FAULT_SIGBUS;
+	if (FM_HAVE_HUGE_FAULT && fill.empty)
+		ret = fm_fill_anew(&fill, vmf, pfn);
+	else
+		ret = fm_fill(&fill, vmf, pfn);
+	*installed = fill.installed;
+	return ret;
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Lazy mapping: a page is looked up and mapped when it is first touched.
+ */
+#include <linux/pagemap.h>
+
+#include "internal.h"
+#include "trace.h"
+
+/**
+ * fm_refuse_fault() - end a touch that no page can answer
+ * @vmf: the fault
+ *
+ * Context: the mmap_lock or the VMA lock is held for reading.
+ * Return: VM_FAULT_SIGBUS, counted and traced.
+ */
+vm_fault_t fm_refuse_fault(struct vm_fault *vmf)
+{
+	struct fm_file *file = vmf->vma->vm_file->private_data;
+
+	fm_count(file->view, FM_SIGBUS, 1);
+	trace_faultmap_sigbus(file->view, vmf);
+	return VM_FAULT_SIGBUS;
+}
+
+/*
+ * Takes the page of a fault, referenced and locked.
+ *
+ * The page lock is what the core takes anyway until the translation is in
+ * place. Taking it here, before the read section ends, tells RESIZE and REVOKE
+ * whom to wait for: after synchronize_srcu() a fault that still saw the old
+ * bounds holds the lock of its page.
+ *
+ * Return: VM_FAULT_LOCKED; VM_FAULT_SIGBUS if there is no page; VM_FAULT_RETRY,
+ * with the mmap_lock still held, for who may not wait for the lock.
+ */
+static vm_fault_t fm_lock_page(struct fm_file *file, struct vm_fault *vmf)
+{
+	vm_fault_t ret = VM_FAULT_LOCKED;
+	struct page *page;
+	int idx;
+
+	idx = fm_read_lock(file);
+	page = fm_resolve_page(file, vmf->pgoff);
+	if (!page) {
+		ret = VM_FAULT_SIGBUS;
+	} else if (trylock_page(page)) {
+		get_page(page);
+	} else if (fault_flag_allow_retry_first(vmf->flags) &&
+		   vmf->flags & FAULT_FLAG_RETRY_NOWAIT) {
+		ret = VM_FAULT_RETRY;
+	} else {
+		get_page(page);
+		lock_page(page);
+	}
+	fm_read_unlock(file, idx);
+	vmf->page = page;
+	return ret;
+}
+
+static __always_inline void fm_count_fault(struct fm_file *file,
+					   struct vm_fault *vmf,
+						 unsigned long installed)
+{
+	struct fm_counters __percpu *counters = file->view->counters;
+	bool write = vmf->flags & FAULT_FLAG_WRITE;
+
+	this_cpu_inc(counters->count[write ? FM_WRITE_FAULTS : FM_READ_FAULTS]);
+	this_cpu_add(counters->count[FM_PAGES_INSTALLED], installed);
+	trace_faultmap_fault(file->view, vmf, installed);
+}
+
+/**
+ * fm_lazy_fault() - answer a touch by a page
+ * @vmf: the fault
+ *
+ * Bounds are checked here and not only at mmap(2): nothing calls a driver when
+ * a mapping grows in place, or when its neighbour is merged into it. For the
+ * same reason the state comes from the file and not from vm_private_data.
+ *
+ * Context: the mmap_lock or the VMA lock is held for reading.
+ * Return: VM_FAULT_LOCKED with a locked page that the core owns, VM_FAULT_SIGBUS, or
+ * VM_FAULT_RETRY.
+ */
+vm_fault_t fm_lazy_fault(struct vm_fault *vmf)
+{
+	struct fm_file *file = vmf->vma->vm_file->private_data;
+	vm_fault_t ret = fm_lock_page(file, vmf);
+
+	if (ret == VM_FAULT_SIGBUS)
+		return fm_refuse_fault(vmf);
+	/* The kernel takes no page whose memory has failed. */
+	if (ret == VM_FAULT_LOCKED && unlikely(PageHWPoison(vmf->page)))
+		fm_refuse_fault(vmf);
+	else if (ret == VM_FAULT_LOCKED)
+		fm_count_fault(file, vmf, 1);
+	return ret;
+}
+
+/**
+ * fm_eager_page_fault() - bring back a page of an eager mapping
+ * @vmf: the fault, on a VM_MIXEDMAP mapping
+ *
+ * Of a page that is returned the kernel may map the whole folio, at once; under
+ * VM_MIXEDMAP it would never give that back. So the page is inserted here, but for
+ * the first write to a private mapping, which the kernel copies.
+ *
+ * Context: the mmap_lock or the VMA lock is held for reading.
+ * Return: as fm_lazy_fault(), VM_FAULT_NOPAGE or VM_FAULT_OOM.
+ */
+vm_fault_t fm_eager_page_fault(struct vm_fault *vmf)
+{
+	struct fm_file *file = vmf->vma->vm_file->private_data;
+	unsigned long pfn;
+	int idx, ret = -EFAULT;
+
+	if (vmf->cow_page)
+		return fm_lazy_fault(vmf);
+
+	idx = fm_read_lock(file);
+	if (fm_resolve(file, vmf->pgoff, 1, true, &pfn) &&
+	    !fm_has_failed(file->obj->ops, pfn))
+		ret = vm_insert_page(vmf->vma, vmf->address, pfn_to_page(pfn));
+	fm_read_unlock(file, idx);
+
+	if (ret == -EFAULT)
+		return fm_refuse_fault(vmf);
+	/* -EBUSY: another CPU was faster. */
+	if (ret && ret != -EBUSY)
+		return VM_FAULT_OOM;
+	fm_count_fault(file, vmf, 1);
+	return VM_FAULT_NOPAGE;
+}
+
+/**
+ * fm_lazy_pfn_fault() - answer a touch by page frames
+ * @vmf: the fault, on a VM_PFNMAP mapping
+ *
+ * Nothing refers to the frames but the translations, which are in place before
+ * the read section ends: RESIZE and REVOKE zap them before they free.
+ *
+ * Context: the mmap_lock or the VMA lock is held for reading.
+ * Return: VM_FAULT_NOPAGE, VM_FAULT_SIGBUS or VM_FAULT_OOM.
+ */
+vm_fault_t fm_lazy_pfn_fault(struct vm_fault *vmf)
+{
+	struct fm_file *file = vmf->vma->vm_file->private_data;
+	unsigned long installed = 0;
+	vm_fault_t ret;
+	int idx;
+
+	idx = fm_read_lock(file);
+	ret = fm_insert_around(file, vmf, &installed);
+	fm_read_unlock(file, idx);
+
+	if (ret == VM_FAULT_SIGBUS)
+		return fm_refuse_fault(vmf);
+	if (ret == VM_FAULT_NOPAGE)
+		fm_count_fault(file, vmf, installed);
+	return ret;
+}
+
+#if FM_HAVE_HUGE_FAULT
+/* Whether a PMD fits: inside the VMA, and over frames aligned as it is. */
+static bool fm_resolve_huge(struct fm_file *file,
+			    struct vm_fault *vmf, unsigned long *pfn)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long start = vmf->address & PMD_MASK;
+
+	return start >= vma->vm_start && start + PMD_SIZE <= vma->vm_end &&
+	       fm_resolve(file, linear_page_index(vma, start),
+			  HPAGE_PMD_NR, true, pfn) == HPAGE_PMD_NR &&
+	       IS_ALIGNED(*pfn, HPAGE_PMD_NR);
+}
+
+/*
+ * A PMD that is none may become a leaf here, or point to a table by
+ * fm_insert_around(): under the lock it is the one or the other. Over a table
+ * vmf_insert_pfn_pmd() would warn.
+ */
+static vm_fault_t fm_insert_huge(struct fm_file *file, struct vm_fault *vmf)
+{
+	struct mutex *lock = fm_pmd_lock(vmf->pmd);
+	vm_fault_t ret = VM_FAULT_FALLBACK;
+	unsigned long pfn;
+	int idx;
+
+	idx = fm_read_lock(file);
+	mutex_lock(lock);
+	if (!fm_has_table(vmf->pmd) && fm_resolve_huge(file, vmf, &pfn))
+		ret = vmf_insert_pfn_pmd(vmf, pfn, vmf->flags & FAULT_FLAG_WRITE);
+	mutex_unlock(lock);
+	fm_read_unlock(file, idx);
+	return ret;
+}
+
+/**
+ * fm_lazy_pfn_huge_fault() - answer a touch by all of a page table's frames
+ * @vmf: the fault, on a VM_PFNMAP mapping without a page table there
+ * @order: of what is asked for
+ *
+ * The kernel may call it twice for one fault, so only what it answers is counted.
+ *
+ * Context: the mmap_lock or the VMA lock is held for reading.
+ * Return: VM_FAULT_NOPAGE, VM_FAULT_OOM, or VM_FAULT_FALLBACK where a PMD does not
+ * fit, or smaller windows are asked for.
+ */
+vm_fault_t fm_lazy_pfn_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	struct fm_file *file = vmf->vma->vm_file->private_data;
+	unsigned int window = file->view->window;
+	vm_fault_t ret;
+
+	if (order != PMD_ORDER || (window && window < FM_WINDOW_MAX))
+		return VM_FAULT_FALLBACK;
+
+	ret = fm_insert_huge(file, vmf);
+	if (ret == VM_FAULT_NOPAGE) {
+		fm_count_fault(file, vmf, HPAGE_PMD_NR);
+		fm_count(file->view, FM_HUGE_FAULTS, 1);
+	}
+	return ret;
+}
+#endif
+
+/**
+ * fm_map_pages() - map nothing around a read fault
+ * @vmf: the fault
+ * @first: the first page that might be mapped
+ * @last: the last one
+ *
+ * That it is there makes the kernel call .fault under the lock of the VMA, and not
+ * first try in vain and then take the mmap_lock.
+ *
+ * Return: 0, so that .fault is called
+ */
+vm_fault_t fm_map_pages(struct vm_fault *vmf, pgoff_t first, pgoff_t last)
+{
+	return 0;
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The mapping engine: kernel memory in user space, eagerly or on fault, for any driver.
+ *
+ * A driver describes its memory by an object. A view is an object together with the
+ * strategy by which it is mapped, and the counters of that. Each open file of a view
+ * has a struct fm_file in its private_data. The engine asks one question of an
+ * object's memory: which frame lies at a page offset, and how many follow it?
+ *
+ * Sizes and offsets are in pages unless a name says bytes.
+ */
+#ifndef _FM_ENGINE_H
+#define _FM_ENGINE_H
+
+#include <linux/bits.h>
+#include <linux/fs.h>
+#include <linux/list.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/spinlock.h>
+#include <linux/srcu.h>
+#include <linux/types.h>
+
+#include "../base/compat.h"
+#include "../base/window.h"
+
+struct fm_object;
+
+/*
+ * For whatever user space can ask for again and again: charged to its cgroup, and
+ * where that is full the request fails, and the OOM killer is left alone.
+ */
+#define FM_GFP		(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
+/**
+ * enum fm_addresses - what the kernel addresses in an object's table are
+ * @FM_DIRECT: of the direct map: virt_to_page() applies
+ * @FM_VMALLOC: of vmalloc(): vmalloc_to_page() applies
+ * @FM_OPAQUE: good for copying only; the object is mapped by &fm_object_ops.map
+ */
+enum fm_addresses {
+	FM_DIRECT,
+	FM_VMALLOC,
+	FM_OPAQUE,
+};
+
+/**
+ * struct fm_object_ops - what the engine must know of an object's memory
+ * @addresses: what its table has, if there is one
+ * @has_pages: its pages may be referenced, and so be handed to user space: each has a
+ *	reference count of its own, or is part of a folio that is aligned in the object
+ *	to its own size, as the page cache has them
+ * @is_linear: it is a device's memory: consecutive frames without struct pages, from
+ *	&fm_object.first_pfn on, which the kernel sees at &fm_object.io. There is no table
+ * @frames: the question, if there is no table and the memory is not linear: stores the
+ *	frame at page offset @pgoff in @pfn, and returns how many, at most @max, are
+ *	consecutive from there on; 0 if there is none. It is called in a read section of
+ *	the object, for offsets inside it, and the answer holds until that ends. With
+ *	@touch, it may sleep and allocate what is not there yet; without, it may do
+ *	neither, since a lock of a page table may be held
+ * @populate: called by each fm_file_create(), one at a time and before any other call
+ *	for that file, to see that memory is there; may sleep. Returns 0 or a negative
+ *	errno, for the caller. May be NULL
+ * @map: maps a VMA eagerly, which lies inside the object, instead of the engine; called
+ *	in a read section, with the mmap_lock held for writing. Returns 0 or a negative
+ *	errno, for mmap(2). NULL but where frames may not be mapped one by one
+ * @prot: what the protection of a VMA has to be for this memory. May be NULL
+ */
+struct fm_object_ops {
+	enum fm_addresses addresses;
+	bool has_pages;
+	bool is_linear;
+	unsigned long (*frames)(struct fm_object *obj, pgoff_t pgoff,
+				unsigned long max, bool touch, unsigned long *pfn);
+	int (*populate)(struct fm_object *obj);
+	int (*map)(struct fm_object *obj, struct vm_area_struct *vma);
+	pgprot_t (*prot)(const struct fm_object *obj, pgprot_t prot);
+};
+
+/*
+ * What an entry of an object's table has in the bits that are zero in a page's
+ * address: a mark of its owner's, and how many pages from there on, itself included,
+ * lie in consecutive frames, as far as that can be said.
+ */
+#define FM_MARK		BIT(0)
+#define FM_RUN_SHIFT	1
+#define FM_RUN_MAX	((1UL << (PAGE_SHIFT - FM_RUN_SHIFT)) - 1)
+
+/* Entries in a leaf of the table, which is a page of them. */
+#define FM_LEAF_SHIFT	(PAGE_SHIFT - ilog2(sizeof(unsigned long)))
+#define FM_LEAF_ENTRIES	BIT(FM_LEAF_SHIFT)
+
+/**
+ * struct fm_table - where the pages of an object are, in two levels
+ * @old: the table that this one has replaced; readers may still look at it
+ * @nr: how many leaves there is room for
+ * @leaf: FM_LEAF_ENTRIES entries each: kernel address, run, FM_MARK
+ */
+struct fm_table {
+	struct fm_table *old;
+	unsigned long nr;
+	unsigned long *leaf[];
+};
+
+/**
+ * struct fm_object - kernel memory that can be mapped
+ * @ops: what the memory is like
+ * @inode: the one address space of all mappings of the object, whatever file they were
+ *	made through
+ * @has_huge: folios of the size of a PMD may be there
+ * @npages: its size; what lies beyond is out of reach for new translations
+ * @table: where each page is; filled up to @npages at least
+ * @first_pfn: of linear memory, its first frame
+ * @io: of linear memory, where the kernel sees it
+ * @srcu: held by whoever asks for a page, until the answer is used up
+ * @open_lock: held while a file is added, by &fm_object_ops.populate too, and by all
+ *	who zap translations until these are gone; inside the inode lock
+ * @lock: guards the lists
+ * @files: the open files
+ * @pending: eager mappings that may not yet be in the inode's i_mmap tree
+ * @awaited: those of them that a zap waits for
+ *
+ * The owner fills in @has_huge, @first_pfn and @io, before the first file; nothing else.
+ */
+struct fm_object {
+	const struct fm_object_ops *ops;
+	struct inode *inode;
+	bool has_huge;
+	unsigned long npages;
+	struct fm_table *table;
+	unsigned long first_pfn;
+	void __iomem *io;
+	struct srcu_struct srcu;
+	struct mutex open_lock;		/* see above */
+	spinlock_t lock;		/* @files, @pending, @awaited */
+	struct list_head files;
+	struct list_head pending;
+	struct list_head awaited;
+};
+
+enum fm_strategy_id {
+	FM_EAGER,
+	FM_LAZY,
+	FM_EAGER_PAGE,
+	FM_LAZY_PFN,
+	FM_NR_STRATEGIES,
+};
+
+struct fm_file;
+
+/**
+ * struct fm_strategy - a way to map an object
+ * @name: "eager", "lazy", "eager-page" or "lazy-pfn"
+ * @id: its index in fm_strategies[]
+ * @by_page: hands out struct pages, not frames
+ * @cow: private (copy-on-write) mappings come out right
+ * @vm_ops: for every mapping
+ * @mmap: what is to be done at mmap(2), or NULL; called with the mmap_lock held
+ *	for writing on a VMA that lies inside the object
+ */
+struct fm_strategy {
+	const char *name;
+	enum fm_strategy_id id;
+	bool by_page;
+	bool cow;
+	const struct vm_operations_struct *vm_ops;
+	int (*mmap)(struct fm_file *file, struct vm_area_struct *vma);
+};
+
+enum fm_counter {
+	FM_READ_FAULTS,
+	FM_WRITE_FAULTS,
+	FM_PAGES_INSTALLED,
+	FM_SIGBUS,
+	FM_MMAPS,
+	FM_OPENS,
+	FM_CLOSES,
+	FM_MOVES,
+	FM_ZAPS,
+	FM_HUGE_FAULTS,
+	FM_NR_COUNTERS,
+};
+
+struct fm_counters {
+	unsigned long count[FM_NR_COUNTERS];
+};
+
+/**
+ * struct fm_view - an object under a strategy, with its counters
+ * @obj: the memory
+ * @strategy: how it is mapped
+ * @batched: an eager mapping is filled as a lazy one is
+ * @window: pages around a fault, or 0 to let @histories tell; 1 at first
+ * @histories: what each CPU has learned of the faults
+ * @id: tells views apart in trace events
+ * @counters: a set for each CPU, only ever incremented
+ *
+ * The owner may change @batched and @window, before the first file; nothing else.
+ */
+struct fm_view {
+	struct fm_object *obj;
+	const struct fm_strategy *strategy;
+	bool batched;
+	unsigned int window;
+	struct fm_history __percpu *histories;
+	unsigned int id;
+	struct fm_counters __percpu *counters;
+};
+
+/* The largest window: a page table, where those have 512 entries. */
+#define FM_WINDOW_MAX	FM_TABLE_PAGES
+
+/**
+ * struct fm_file - an open file of a view, the private_data of a struct file
+ * @list: in the list of the object's files
+ * @view: what it shows
+ * @obj: the view's object
+ * @revoked: it was cut off, for good
+ */
+struct fm_file {
+	struct list_head list;
+	struct fm_view *view;
+	struct fm_object *obj;
+	bool revoked;
+};
+
+/* object.c */
+int fm_engine_init(void);
+void fm_engine_exit(void);
+struct inode *fm_inode_create(void);
+int fm_object_init(struct fm_object *obj, const struct fm_object_ops *ops,
+		   struct inode *inode, unsigned long npages);
+void fm_object_destroy(struct fm_object *obj);
+void fm_object_grow(struct fm_object *obj, unsigned long npages);
+int fm_object_shrink(struct fm_view *view, unsigned long npages);
+int fm_object_revoke(struct fm_file *file);
+void fm_object_kill(struct fm_object *obj);
+unsigned long fm_object_extents(struct fm_object *obj);
+void fm_folio_adopt(struct fm_object *obj, struct folio *folio, pgoff_t pgoff);
+void fm_folio_abandon(struct folio *folio);
+
+/* table.c */
+int fm_table_reserve(struct fm_object *obj, unsigned long from, unsigned long to);
+void fm_table_free(struct fm_object *obj);
+void fm_table_add(struct fm_object *obj, unsigned long first, void *addr,
+		  unsigned long npages, bool mark_each);
+void fm_table_find_runs(struct fm_object *obj, unsigned long from,
+			unsigned long to);
+
+static __always_inline unsigned long *fm_entry(const struct fm_table *table,
+					       unsigned long index)
+{
+	return &table->leaf[index >> FM_LEAF_SHIFT][index & (FM_LEAF_ENTRIES - 1)];
+}
+
+static inline void *fm_entry_addr(unsigned long entry)
+{
+	return (void *)(entry & PAGE_MASK);
+}
+
+/* The page behind an address that is not opaque. */
+static __always_inline struct page *fm_entry_page(enum fm_addresses addresses,
+						  unsigned long entry)
+{
+	if (addresses == FM_DIRECT)
+		return virt_to_page(fm_entry_addr(entry));
+	return vmalloc_to_page(fm_entry_addr(entry));
+}
+
+/* view.c */
+int fm_view_init(struct fm_view *view, struct fm_object *obj,
+		 enum fm_strategy_id strategy);
+void fm_view_destroy(struct fm_view *view);
+void fm_view_count(const struct fm_view *view, struct fm_counters *sum);
+
+/* file.c */
+struct fm_file *fm_file_create(struct fm_view *view);
+void fm_file_free(struct fm_file *file);
+void fm_file_attach(struct file *filp, struct fm_file *file);
+loff_t fm_llseek(struct file *filp, loff_t offset, int whence);
+ssize_t fm_read_iter(struct kiocb *iocb, struct iov_iter *to);
+ssize_t fm_write_iter(struct kiocb *iocb, struct iov_iter *from);
+
+static inline bool fm_revoked(const struct fm_file *file)
+{
+	return READ_ONCE(file->revoked);
+}
+
+/* map.c */
+extern const struct fm_strategy *const fm_strategies[FM_NR_STRATEGIES];
+
+bool fm_supported(const struct fm_object_ops *ops, enum fm_strategy_id strategy);
+int fm_mmap(struct file *filp, struct vm_area_struct *vma);
+unsigned long fm_get_unmapped_area(struct file *filp, unsigned long addr,
+				   unsigned long len, unsigned long pgoff,
+				   unsigned long flags);
+
+#endif /* _FM_ENGINE_H */

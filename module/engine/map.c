@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * mmap(2): the strategies, where to map, and the life of a mapping.
+ */
+#include <linux/fs.h>
+#include <linux/mman.h>
+
+#include "internal.h"
+#include "trace.h"
+
+static struct fm_view *fm_vma_view(struct vm_area_struct *vma)
+{
+	struct fm_file *file = vma->vm_file->private_data;
+
+	return file->view;
+}
+
+/* A mapping was split, inherited or moved: @vma is the new one. */
+void fm_vma_open(struct vm_area_struct *vma)
+{
+	struct fm_view *view = fm_vma_view(vma);
+
+	fm_count(view, FM_OPENS, 1);
+	trace_faultmap_open(view, vma);
+}
+
+/* A mapping is gone, with its translations; the mmap_lock may be held for reading. */
+void fm_vma_close(struct vm_area_struct *vma)
+{
+	struct fm_view *view = fm_vma_view(vma);
+
+	fm_count(view, FM_CLOSES, 1);
+	trace_faultmap_close(view, vma);
+}
+
+/*
+ * A mapping has moved; its vm_pgoff still means the same offset. Growth in place
+ * and shrinking come without any call.
+ */
+int fm_vma_mremap(struct vm_area_struct *vma)
+{
+	struct fm_view *view = fm_vma_view(vma);
+
+	fm_count(view, FM_MOVES, 1);
+	trace_faultmap_move(view, vma);
+	return 0;
+}
+
+static ssize_t fm_access_page(struct vm_area_struct *vma,
+			      unsigned long addr, void *obj, size_t len,
+				    enum fm_direction direction)
+{
+	loff_t pos = ((loff_t)vma->vm_pgoff << PAGE_SHIFT) + addr - vma->vm_start;
+
+	len = min_t(size_t, len, vma->vm_end - addr);
+	return fm_copy(vma->vm_file->private_data, pos, obj, len, direction);
+}
+
+/*
+ * ptrace(2) and /proc/PID/mem, on mappings of page frames: where there is no
+ * struct page to take, the kernel leaves the copying to the driver, and with it
+ * the question whether it is allowed.
+ */
+int fm_vma_access(struct vm_area_struct *vma, unsigned long addr,
+		  void *obj, int len, int write)
+{
+	int done = 0;
+	ssize_t n;
+
+	if (!(vma->vm_flags & (write ? VM_WRITE : VM_READ | VM_MAYREAD)))
+		return -EACCES;
+	while (done < len && addr + done < vma->vm_end) {
+		n = fm_access_page(vma, addr + done, obj + done, len - done,
+				   write ? FM_TO_OBJECT : FM_FROM_OBJECT);
+		if (n <= 0)
+			break;
+		done += n;
+	}
+	return done ?: -EFAULT;
+}
+
+/*
+ * Without .open and .close, whose counts would be exact only where the kernel merges
+ * no mappings: with .close, what mprotect(2) has split never merges back.
+ */
+static const struct vm_operations_struct fm_lazy_vm_ops = {
+	.mremap	= fm_vma_mremap,
+	.fault	= fm_lazy_fault,
+	.map_pages = fm_map_pages,
+};
+
+static const struct fm_strategy fm_lazy = {
+	.name		= "lazy",
+	.id		= FM_LAZY,
+	.by_page	= true,
+	.cow		= true,
+	.vm_ops		= &fm_lazy_vm_ops,
+};
+
+static int fm_lazy_pfn_mmap(struct fm_file *file, struct vm_area_struct *vma)
+{
+	static atomic_long_t last_mapping;
+
+	vm_flags_set(vma, FM_REMAP_FLAGS);
+	/* VM_SPECIAL keeps it from merging, so it can tell its history apart. */
+	vma->vm_private_data = (void *)atomic_long_inc_return(&last_mapping);
+	return 0;
+}
+
+static const struct vm_operations_struct fm_lazy_pfn_vm_ops = {
+	.open	= fm_vma_open,
+	.close	= fm_vma_close,
+	.mremap	= fm_vma_mremap,
+	.access	= fm_vma_access,
+	.fault	= fm_lazy_pfn_fault,
+	.map_pages = fm_map_pages,
+#if FM_HAVE_HUGE_FAULT
+	.huge_fault = fm_lazy_pfn_huge_fault,
+#endif
+};
+
+static const struct fm_strategy fm_lazy_pfn = {
+	.name	= "lazy-pfn",
+	.id	= FM_LAZY_PFN,
+	/* vmf_insert_pfn() has a BUG for this. */
+	.cow	= false,
+	.vm_ops	= &fm_lazy_pfn_vm_ops,
+	.mmap	= fm_lazy_pfn_mmap,
+};
+
+const struct fm_strategy *const fm_strategies[FM_NR_STRATEGIES] = {
+	[FM_EAGER]	= &fm_eager,
+	[FM_LAZY]	= &fm_lazy,
+	[FM_EAGER_PAGE]	= &fm_eager_page,
+	[FM_LAZY_PFN]	= &fm_lazy_pfn,
+};
+
+/**
+ * fm_supported() - tell whether memory can be mapped in a way
+ * @ops: what the memory is like
+ * @strategy: a strategy
+ *
+ * Return: false if the strategy hands out pages that may not be referenced, or frames
+ * of memory that only its owner can map, eagerly.
+ */
+bool fm_supported(const struct fm_object_ops *ops, enum fm_strategy_id strategy)
+{
+	if (ops->map)
+		return strategy == FM_EAGER;
+	return ops->has_pages || !fm_strategies[strategy]->by_page;
+}
+
+/* A read-only shared mapping has lost VM_SHARED; only VM_MAYWRITE tells. */
+static bool fm_is_cow(struct vm_area_struct *vma)
+{
+	return (vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
+}
+
+static int fm_check_mmap(const struct fm_file *file, struct vm_area_struct *vma)
+{
+	unsigned long npages = READ_ONCE(file->obj->npages);
+
+	if (!file->view->strategy->cow && fm_is_cow(vma))
+		return -EINVAL;
+	if (fm_revoked(file))
+		return -ENODEV;
+	if (vma->vm_pgoff >= npages || vma_pages(vma) > npages - vma->vm_pgoff)
+		return -ENXIO;
+	return 0;
+}
+
+static int fm_do_mmap(struct fm_file *file, struct vm_area_struct *vma)
+{
+	const struct fm_strategy *strategy = file->view->strategy;
+	int ret;
+
+	ret = fm_check_mmap(file, vma);
+	if (ret)
+		return ret;
+	if (file->obj->ops->prot)
+		vma->vm_page_prot = file->obj->ops->prot(file->obj,
+						       vma->vm_page_prot);
+	vma->vm_ops = strategy->vm_ops;
+	return strategy->mmap ? strategy->mmap(file, vma) : 0;
+}
+
+/**
+ * fm_mmap() - map a part of the object: &file_operations.mmap
+ * @filp: a file of the object
+ * @vma: the VMA, whose vm_pgoff is the offset into the object in pages
+ *
+ * Context: the mmap_lock is held for writing.
+ * Return: 0; -EINVAL for a private mapping under a strategy that cannot copy on
+ * write; -ENODEV if the file is revoked; -ENXIO if the range reaches beyond the
+ * object; -ENOMEM; what &fm_object_ops.map returns. On failure the kernel removes
+ * what was mapped, and calls none of the VMA's operations.
+ */
+int fm_mmap(struct file *filp, struct vm_area_struct *vma)
+{
+	struct fm_file *file = filp->private_data;
+	int ret;
+
+	ret = fm_do_mmap(file, vma);
+	trace_faultmap_mmap(file->view, vma, ret);
+	if (!ret)
+		fm_count(file->view, FM_MMAPS, 1);
+	return ret;
+}
+
+/* Whether a fault may map more than its page, where alignment allows it. */
+static bool fm_maps_many(const struct fm_view *view)
+{
+	switch (view->strategy->id) {
+	case FM_LAZY:
+		return FM_KEEP_FOLIOS && view->obj->has_huge;
+	case FM_LAZY_PFN:
+		return view->window != 1;
+	default:
+		return false;
+	}
+}
+
+/**
+ * fm_get_unmapped_area() - choose where to map: &file_operations.get_unmapped_area
+ * @filp: a file of the object
+ * @addr: where the caller would like it, or 0
+ * @len: how much, in bytes
+ * @pgoff: the offset into the object in pages
+ * @flags: of mmap(2)
+ *
+ * A hint that fits is taken. Without one, what can be mapped by PMDs or windows is
+ * aligned to fit those.
+ *
+ * Context: the mmap_lock is held for writing.
+ * Return: the address, or a negative errno.
+ */
+unsigned long fm_get_unmapped_area(struct file *filp, unsigned long addr,
+				   unsigned long len, unsigned long pgoff,
+					 unsigned long flags)
+{
+	const struct fm_file *file = filp->private_data;
+	unsigned long plain;
+
+	if (!fm_maps_many(file->view) || flags & MAP_FIXED)
+		return mm_get_unmapped_area(filp, addr, len, pgoff, flags);
+	if (addr) {
+		plain = mm_get_unmapped_area(filp, addr, len, pgoff, flags);
+		if (plain == PAGE_ALIGN(addr))
+			return plain;
+	}
+	return thp_get_unmapped_area(filp, addr, len, pgoff, flags);
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * An object: its inode, its size, and the order in which translations and memory may
+ * go away.
+ *
+ * Whoever takes memory back changes what fm_resolve() will answer, waits for those who
+ * asked before and still use the answer, zaps the translations, and only then is it
+ * the owner's to free.
+ */
+#include <linux/mount.h>
+#include <linux/pagemap.h>
+#include <linux/pseudo_fs.h>
+
+#include "internal.h"
+#include "trace.h"
+
+#define FM_ENGINE_MAGIC	0x666d6170
+
+static int fm_init_fs_context(struct fs_context *fc)
+{
+	return init_pseudo(fc, FM_ENGINE_MAGIC) ? 0 : -ENOMEM;
+}
+
+/* No owner: it would keep the module loaded for as long as it is mounted. */
+static struct file_system_type fm_fs_type = {
+	.name			= "faultmap",
+	.init_fs_context	= fm_init_fs_context,
+	.kill_sb		= kill_anon_super,
+};
+
+static struct vfsmount *fm_mnt;
+
+/**
+ * fm_engine_init() - see that objects can be made
+ *
+ * Return: 0 or a negative errno.
+ */
+int fm_engine_init(void)
+{
+	fm_batch_init();
+	fm_mnt = kern_mount(&fm_fs_type);
+	return PTR_ERR_OR_ZERO(fm_mnt);
+}
+
+/**
+ * fm_engine_exit() - undo fm_engine_init(), when no object is left
+ */
+void fm_engine_exit(void)
+{
+	kern_unmount(fm_mnt);
+}
+
+/**
+ * fm_inode_create() - make an inode for an object that has none of its own
+ *
+ * Return: an inode, for fm_object_init() or iput(), or an ERR_PTR.
+ */
+struct inode *fm_inode_create(void)
+{
+	return alloc_anon_inode(fm_mnt->mnt_sb);
+}
+
+static void fm_set_size(struct fm_object *obj, unsigned long npages)
+{
+	/* Pairs with fm_find(): the table is filled that far by now. */
+	smp_store_release(&obj->npages, npages);
+	i_size_write(obj->inode, (loff_t)npages << PAGE_SHIFT);
+}
+
+/**
+ * fm_object_init() - make an object
+ * @obj: the object, zeroed
+ * @ops: what its memory is like
+ * @inode: its inode, of which it takes over the reference, on failure too; an ERR_PTR
+ *	is a failure
+ * @npages: its size, not zero
+ *
+ * Return: 0, until fm_object_destroy(), or a negative errno.
+ */
+int fm_object_init(struct fm_object *obj, const struct fm_object_ops *ops,
+		   struct inode *inode, unsigned long npages)
+{
+	int ret;
+
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	ret = init_srcu_struct(&obj->srcu);
+	if (ret) {
+		iput(inode);
+		return ret;
+	}
+	mutex_init(&obj->open_lock);
+	spin_lock_init(&obj->lock);
+	INIT_LIST_HEAD(&obj->files);
+	INIT_LIST_HEAD(&obj->pending);
+	INIT_LIST_HEAD(&obj->awaited);
+	obj->inode = inode;
+	obj->ops = ops;
+	fm_set_size(obj, npages);
+	return 0;
+}
+
+/**
+ * fm_object_destroy() - undo fm_object_init()
+ * @obj: the object, which has no file, and so no mapping, any more
+ *
+ * Its table goes, too; what that pointed to is the owner's to free, before or after.
+ */
+void fm_object_destroy(struct fm_object *obj)
+{
+	fm_table_free(obj);
+	cleanup_srcu_struct(&obj->srcu);
+	iput(obj->inode);
+}
+
+/**
+ * fm_folio_adopt() - say of a folio which pages of an object it is
+ * @obj: the object
+ * @folio: a folio of its memory, on no list and of no other file
+ * @pgoff: the page of the object that its first one is
+ *
+ * As of those of the page cache. By that the kernel tells which futex is meant. Where
+ * it would split a folio it counts on the references that the page cache has on one,
+ * and takes any others for its own: so the folio gets these. Without them the kernel
+ * would find all other mappings, and drop references that those of frames never had.
+ *
+ * What is done with it by the kernel is done under its lock: until
+ * fm_folio_abandon(), the owner must not free it.
+ */
+void fm_folio_adopt(struct fm_object *obj, struct folio *folio, pgoff_t pgoff)
+{
+	folio_ref_add(folio, folio_nr_pages(folio));
+	folio->mapping = obj->inode->i_mapping;
+	folio->index = pgoff;
+}
+
+/**
+ * fm_folio_abandon() - undo fm_folio_adopt()
+ * @folio: the folio, which no translation shows any more
+ *
+ * Whoever has pinned it keeps it, without a file. The lock keeps out those who have
+ * found the file there, and still look at it.
+ *
+ * Context: may sleep.
+ */
+void fm_folio_abandon(struct folio *folio)
+{
+	folio_lock(folio);
+	folio->mapping = NULL;
+	folio_ref_sub(folio, folio_nr_pages(folio));
+	folio_unlock(folio);
+}
+
+/* A fault that was answered before the bounds changed holds its page's lock. */
+static void fm_wait_faults(struct fm_object *obj, pgoff_t from, pgoff_t to)
+{
+	pgoff_t i;
+
+	if (!obj->ops->has_pages)
+		return;
+	for (i = from; i < to; i++) {
+		struct page *page = fm_object_page(obj, i);
+
+		if (page) {
+			lock_page(page);
+			unlock_page(page);
+		}
+		cond_resched();
+	}
+}
+
+/*
+ * Removes every translation from page @from on, in every process. The caller has
+ * seen to it that no new one will be made, and holds open_lock; before, the object had
+ * at least @to pages, and it may be growing.
+ */
+static void fm_zap(struct fm_object *obj, pgoff_t from, pgoff_t to)
+{
+	/* Expedited: where nobody reads, there is nothing to wait for. */
+	synchronize_srcu_expedited(&obj->srcu);
+	/* Pairs with fm_set_size(): the table is filled that far by now. */
+	fm_wait_faults(obj, from, max(to, smp_load_acquire(&obj->npages)));
+	fm_unmap_all(obj, from);
+}
+
+static void fm_count_zap(struct fm_view *view, pgoff_t from)
+{
+	fm_count(view, FM_ZAPS, 1);
+	trace_faultmap_zap(view, from);
+}
+
+/**
+ * fm_object_grow() - let more of an object be seen
+ * @obj: the object
+ * @npages: its new size, not less than it is; the memory is there, or will be at the
+ *	first touch, and shows nothing that it should not
+ *
+ * Context: the caller holds the inode lock, or keeps others from changing the size.
+ */
+void fm_object_grow(struct fm_object *obj, unsigned long npages)
+{
+	fm_set_size(obj, npages);
+}
+
+/**
+ * fm_object_shrink() - take back the end of an object
+ * @view: a view of the object, where it is counted
+ * @npages: the new size, not more than it is
+ *
+ * When this returns 0, nothing shows or uses what lies beyond, but for pages that
+ * somebody has pinned, and its memory is the owner's.
+ *
+ * Context: may sleep; the caller holds the inode lock, or keeps others from changing
+ * the size; no mmap_lock may be held.
+ * Return: 0, or -EINTR if the caller is being killed, and nothing has changed.
+ */
+int fm_object_shrink(struct fm_view *view, unsigned long npages)
+{
+	struct fm_object *obj = view->obj;
+	unsigned long before = obj->npages;
+
+	if (mutex_lock_killable(&obj->open_lock))
+		return -EINTR;
+	fm_set_size(obj, npages);
+	fm_zap(obj, npages, before);
+	mutex_unlock(&obj->open_lock);
+	fm_count_zap(view, npages);
+	return 0;
+}
+
+/* All files that there are; open(2) is kept from adding one. */
+static void fm_revoke_files(struct fm_object *obj)
+{
+	struct fm_file *file;
+
+	spin_lock(&obj->lock);
+	list_for_each_entry(file, &obj->files, list)
+		WRITE_ONCE(file->revoked, true);
+	spin_unlock(&obj->lock);
+}
+
+/**
+ * fm_object_revoke() - cut off all files and mappings there are
+ * @file: a file of the object
+ *
+ * A file that is opened meanwhile waits until the zap is done, lest that take from
+ * it what cannot come back. Who makes the object larger meanwhile is not waited for.
+ *
+ * Context: may sleep; no mmap_lock may be held.
+ * Return: 0, -ENODEV if the file is revoked already, -EINTR.
+ */
+int fm_object_revoke(struct fm_file *file)
+{
+	struct fm_object *obj = file->obj;
+	int ret = 0;
+
+	if (mutex_lock_killable(&obj->open_lock))
+		return -EINTR;
+	if (fm_revoked(file)) {
+		ret = -ENODEV;
+	} else {
+		fm_revoke_files(obj);
+		fm_zap(obj, 0, 0);
+		fm_count_zap(file->view, 0);
+	}
+	mutex_unlock(&obj->open_lock);
+	return ret;
+}
+
+/**
+ * fm_object_kill() - cut off everyone, because the memory goes away
+ * @obj: the object
+ *
+ * Whoever still has a file or a mapping of it may keep it, dead, and no new file can be
+ * made. When this returns, nobody looks at the memory any more.
+ *
+ * Context: may sleep; no mmap_lock and not the inode lock may be held.
+ */
+void fm_object_kill(struct fm_object *obj)
+{
+	unsigned long before;
+
+	inode_lock(obj->inode);
+	mutex_lock(&obj->open_lock);
+	before = obj->npages;
+	fm_revoke_files(obj);
+	fm_set_size(obj, 0);
+	fm_zap(obj, 0, before);
+	mutex_unlock(&obj->open_lock);
+	inode_unlock(obj->inode);
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The one question asked of memory: which frame lies at an offset.
+ *
+ * Whoever asks is in a read section of the object's SRCU domain from the question
+ * until the answer is used up: until the page is referenced and locked, the
+ * translations are installed, or the bytes are copied. Readers write no cache line
+ * that is shared between CPUs.
+ */
+#include <linux/minmax.h>
+#include <linux/sched.h>
+
+#include "internal.h"
+
+static unsigned long fm_run(unsigned long entry)
+{
+	return (entry & ~PAGE_MASK) >> FM_RUN_SHIFT;
+}
+
+/*
+ * Returns how many pages there are from @pgoff on, and the table that they all are
+ * in; of memory without one there is none.
+ */
+static __always_inline unsigned long
+fm_find(const struct fm_object *obj, pgoff_t pgoff, const struct fm_table **table)
+{
+	/* Pairs with fm_set_size(): the table is filled that far by now. */
+	unsigned long npages = smp_load_acquire(&obj->npages);
+
+	*table = READ_ONCE(obj->table);
+	return pgoff < npages ? npages - pgoff : 0;
+}
+
+static __always_inline unsigned long fm_load(const struct fm_table *table,
+					     pgoff_t pgoff)
+{
+	return READ_ONCE(*fm_entry(table, pgoff));
+}
+
+static unsigned long fm_resolve_in_table(const struct fm_object *obj,
+					 const struct fm_table *table, pgoff_t pgoff,
+					 unsigned long max, unsigned long *pfn)
+{
+	enum fm_addresses addresses = obj->ops->addresses;
+	unsigned long entry = fm_load(table, pgoff), run = fm_run(entry), more;
+
+	if (addresses == FM_OPAQUE)
+		return min(run, max);
+	*pfn = fm_entry_pfn(addresses, entry);
+	/* Only the longest run that can be told may go on behind its end. */
+	for (more = run; more == FM_RUN_MAX && run < max; run += more) {
+		entry = fm_load(table, pgoff + run);
+		if (fm_entry_pfn(addresses, entry) != *pfn + run)
+			break;
+		more = fm_run(entry);
+	}
+	return min(run, max);
+}
+
+static unsigned long fm_resolve_run(struct fm_object *obj, pgoff_t pgoff,
+				    unsigned long max, bool touch, unsigned long *pfn)
+{
+	const struct fm_table *table;
+	unsigned long left = fm_find(obj, pgoff, &table);
+
+	max = min(max, left);
+	if (!max)
+		return 0;
+	if (table)
+		return fm_resolve_in_table(obj, table, pgoff, max, pfn);
+	if (obj->ops->frames)
+		return obj->ops->frames(obj, pgoff, max, touch, pfn);
+	if (!obj->ops->is_linear)
+		return 0;
+	*pfn = obj->first_pfn + pgoff;
+	return max;
+}
+
+/**
+ * fm_resolve() - the one question asked of memory: what lies at an offset
+ * @file: the file through which it is asked
+ * @pgoff: offset into the object
+ * @max: how many pages are of interest, at least 1
+ * @touch: memory that is not there yet is to be allocated; then this may sleep
+ * @pfn: where the page frame number at @pgoff goes, unless the memory is opaque
+ *
+ * Context: in a read section, and for as long as the answer is used.
+ * Return: how many pages from @pgoff on, at most @max, lie in consecutive
+ * frames; 0 if @pgoff is beyond the object, nothing is there, or the file is revoked.
+ */
+unsigned long fm_resolve(const struct fm_file *file, pgoff_t pgoff,
+			 unsigned long max, bool touch, unsigned long *pfn)
+{
+	if (fm_revoked(file))
+		return 0;
+	return fm_resolve_run(file->obj, pgoff, max, touch, pfn);
+}
+
+/* One after the other. Returns how many there are. */
+static unsigned long fm_resolve_singly(struct fm_object *obj, pgoff_t pgoff,
+				       unsigned long max, bool touch,
+				       unsigned long *pfn)
+{
+	unsigned long i = 0;
+
+	while (i < max && fm_resolve_run(obj, pgoff + i, 1, touch, pfn + i))
+		i++;
+	return i;
+}
+
+/**
+ * fm_resolve_array() - ask the same of each of several pages
+ * @file: the file through which it is asked
+ * @pgoff: offset into the object
+ * @max: how many pages are of interest
+ * @touch: as for fm_resolve()
+ * @pfn: where their page frame numbers go
+ *
+ * For memory that is not contiguous, at less than half the cost.
+ *
+ * Context: in a read section, and for as long as the answer is used.
+ * Return: how many pages from @pgoff on there are inside the object, at most @max, and
+ * fewer at the end of a leaf; 0 if the file is revoked.
+ */
+unsigned long fm_resolve_array(const struct fm_file *file, pgoff_t pgoff,
+			       unsigned long max, bool touch, unsigned long *pfn)
+{
+	enum fm_addresses addresses = file->obj->ops->addresses;
+	const struct fm_table *table;
+	unsigned long left = fm_find(file->obj, pgoff, &table);
+	unsigned long *entry, i;
+
+	if (!left || fm_revoked(file))
+		return 0;
+	max = min(max, left);
+	if (!table)
+		return fm_resolve_singly(file->obj, pgoff, max, touch, pfn);
+	max = min(max, FM_LEAF_ENTRIES - (pgoff & (FM_LEAF_ENTRIES - 1)));
+	entry = fm_entry(table, pgoff);
+	for (i = 0; i < max; i++)
+		pfn[i] = fm_entry_pfn(addresses, READ_ONCE(entry[i]));
+	return max;
+}
+
+/**
+ * fm_resolve_page() - ask the same of a single page, of memory that has them
+ * @file: the file through which it is asked
+ * @pgoff: offset into the object
+ *
+ * What is not there yet is allocated.
+ *
+ * Context: in a read section, and for as long as the answer is used. May sleep.
+ * Return: the page, without a reference of its own, or NULL if @pgoff is beyond the
+ * object or the file is revoked.
+ */
+struct page *fm_resolve_page(const struct fm_file *file, pgoff_t pgoff)
+{
+	const struct fm_table *table;
+	unsigned long pfn;
+
+	if (fm_revoked(file) || !fm_find(file->obj, pgoff, &table))
+		return NULL;
+	if (table)
+		return fm_entry_page(file->obj->ops->addresses, fm_load(table, pgoff));
+	if (!fm_resolve_run(file->obj, pgoff, 1, true, &pfn))
+		return NULL;
+	return pfn_to_page(pfn);
+}
+
+/**
+ * fm_object_page() - a page of an object that has pages, whatever its size is now
+ * @obj: the object
+ * @pgoff: offset into it
+ *
+ * Context: the memory is still there.
+ * Return: the page, or NULL if there is none.
+ */
+struct page *fm_object_page(struct fm_object *obj, pgoff_t pgoff)
+{
+	unsigned long pfn;
+
+	if (obj->table)
+		return fm_entry_page(obj->ops->addresses, fm_load(obj->table, pgoff));
+	return obj->ops->frames(obj, pgoff, 1, false, &pfn) ? pfn_to_page(pfn) : NULL;
+}
+
+/**
+ * fm_kernel_addr() - tell where the kernel sees a page of an object
+ * @obj: the object, of opaque or linear memory
+ * @pgoff: offset into it, for which fm_resolve() has just given an answer
+ *
+ * Context: in the read section of that fm_resolve().
+ * Return: the address; of linear memory, one for memcpy_fromio().
+ */
+void *fm_kernel_addr(const struct fm_object *obj, pgoff_t pgoff)
+{
+	if (obj->ops->is_linear)
+		return (__force void *)obj->io + (pgoff << PAGE_SHIFT);
+	return fm_entry_addr(fm_load(READ_ONCE(obj->table), pgoff));
+}
+
+/**
+ * fm_object_extents() - count the contiguous pieces of an object
+ * @obj: the object
+ *
+ * Context: may sleep.
+ * Return: the number of pieces; 0 if it was killed.
+ */
+unsigned long fm_object_extents(struct fm_object *obj)
+{
+	unsigned long run, pfn, extents = 0;
+	pgoff_t pgoff = 0;
+	int idx;
+
+	idx = srcu_read_lock(&obj->srcu);
+	while ((run = fm_resolve_run(obj, pgoff, ULONG_MAX, false, &pfn))) {
+		pgoff += run;
+		extents++;
+		cond_resched();
+	}
+	srcu_read_unlock(&obj->srcu, idx);
+	return extents;
+}

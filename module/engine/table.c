@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The table of an object: the kernel address of each of its pages.
+ *
+ * It has two levels, so that growth adds to it and moves nothing: readers may look
+ * at it all the while. Entries are filled in before the object's size lets a reader
+ * see them.
+ */
+#include <linux/gfp.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+
+/* Room for @nr leaves at least; what there was keeps its place. */
+static int fm_table_extend(struct fm_object *obj, unsigned long nr)
+{
+	struct fm_table *table, *old = obj->table;
+
+	if (old && nr <= old->nr)
+		return 0;
+	if (old)
+		nr = max(nr, 2 * old->nr);
+	table = kvzalloc(struct_size(table, leaf, nr), FM_GFP);
+	if (!table)
+		return -ENOMEM;
+	table->nr = nr;
+	/* Kept to the end: all that were replaced are not as large as the last. */
+	table->old = old;
+	if (old)
+		memcpy(table->leaf, old->leaf, old->nr * sizeof(old->leaf[0]));
+	/* Pairs with the address dependency in fm_find(). */
+	smp_store_release(&obj->table, table);
+	return 0;
+}
+
+/**
+ * fm_table_reserve() - have room in the table
+ * @obj: the object; whoever calls keeps others from changing its size
+ * @from: before that page, there is room already
+ * @to: for so many pages there is to be
+ *
+ * Room that is not used, after a failure or a shrink, stays with the object.
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int fm_table_reserve(struct fm_object *obj, unsigned long from, unsigned long to)
+{
+	unsigned long nr = DIV_ROUND_UP(to, FM_LEAF_ENTRIES), i;
+	int ret;
+
+	ret = fm_table_extend(obj, nr);
+	for (i = from >> FM_LEAF_SHIFT; !ret && i < nr; i++) {
+		if (obj->table->leaf[i])
+			continue;
+		obj->table->leaf[i] = (unsigned long *)get_zeroed_page(FM_GFP);
+		if (!obj->table->leaf[i])
+			ret = -ENOMEM;
+		cond_resched();
+	}
+	return ret;
+}
+
+/**
+ * fm_table_free() - free the table
+ * @obj: the object, which nobody uses any more
+ */
+void fm_table_free(struct fm_object *obj)
+{
+	struct fm_table *table, *old;
+	unsigned long i;
+
+	for (i = 0; obj->table && i < obj->table->nr; i++)
+		free_page((unsigned long)obj->table->leaf[i]);
+	for (table = obj->table; table; table = old) {
+		old = table->old;
+		kvfree(table);
+	}
+}
+
+/**
+ * fm_table_add() - enter pages
+ * @obj: the object, with room for them in the table, and not as large yet
+ * @first: the page of the object that the first one is
+ * @addr: its kernel address, which those of the others follow
+ * @npages: how many pages
+ * @mark_each: mark all of them, and not just the first
+ */
+void fm_table_add(struct fm_object *obj, unsigned long first, void *addr,
+		  unsigned long npages, bool mark_each)
+{
+	unsigned long entry = (unsigned long)addr, i;
+
+	for (i = 0; i < npages; i++, entry += PAGE_SIZE)
+		*fm_entry(obj->table, first + i) =
+			entry | (!i || mark_each ? FM_MARK : 0);
+}
+
+/* Whether the page behind @next is the frame behind that of @entry. */
+static bool fm_adjoins(enum fm_addresses addresses, unsigned long entry,
+		       unsigned long next)
+{
+	/* Of memory that has no frames to tell, what was entered at once is contiguous. */
+	if (addresses == FM_OPAQUE)
+		return !(next & FM_MARK);
+	return fm_entry_pfn(addresses, entry) + 1 == fm_entry_pfn(addresses, next);
+}
+
+static unsigned long fm_run_before(enum fm_addresses addresses, unsigned long entry,
+				   unsigned long next)
+{
+	unsigned long run = (next & ~PAGE_MASK) >> FM_RUN_SHIFT;
+
+	return fm_adjoins(addresses, entry, next) ? min(run + 1, FM_RUN_MAX) : 1;
+}
+
+/**
+ * fm_table_find_runs() - note at each page how far its frames go on behind it
+ * @obj: the object
+ * @from: the first page that is new
+ * @to: the page behind the last one, the end of what was entered
+ *
+ * Until then, the new pages must not be seen. The pages before the first of them gain
+ * what it goes on with, as far as that can be noted. Readers may look at those, and see
+ * the new run or the old one.
+ *
+ * Context: may sleep.
+ */
+void fm_table_find_runs(struct fm_object *obj, unsigned long from,
+			unsigned long to)
+{
+	unsigned long i, entry, next = 0, run;
+
+	for (i = to; i-- > 0; next = entry) {
+		unsigned long *where = fm_entry(obj->table, i);
+
+		entry = *where;
+		run = i + 1 < to ?
+			fm_run_before(obj->ops->addresses, entry, next) : 1;
+		entry = (entry & (PAGE_MASK | FM_MARK)) | run << FM_RUN_SHIFT;
+		if (i < from && entry == *where)
+			break;
+		WRITE_ONCE(*where, entry);
+		cond_resched();
+	}
+}

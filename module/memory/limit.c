@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How much memory user space may ask for: in one buffer, and in all of them.
+ *
+ * A buffer takes its share when it gets its memory, since until then it has none,
+ * and gives back what it frees. A device's memory is no one's share.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/atomic.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+
+#include "memory.h"
+
+static char *max_size;
+module_param(max_size, charp, 0444);
+MODULE_PARM_DESC(max_size, "largest buffer that FAULTMAP_CREATE makes and FAULTMAP_RESIZE grows, in bytes, with an optional suffix K, M or G (default max_total)");
+
+static char *max_total;
+module_param(max_total, charp, 0444);
+MODULE_PARM_DESC(max_total, "most memory that all buffers may have at once, in bytes, with an optional suffix K, M or G (default the machine's)");
+
+static unsigned long faultmap_max_pages;
+static long faultmap_max_total;
+static atomic_long_t faultmap_total;
+
+/**
+ * faultmap_check_bytes() - tell whether a buffer may have a size
+ * @bytes: the size
+ *
+ * Return: 0, -EINVAL for zero or no multiple of the page size, -EFBIG.
+ */
+int faultmap_check_bytes(u64 bytes)
+{
+	if (!bytes || !PAGE_ALIGNED(bytes))
+		return -EINVAL;
+	if (bytes > MAX_LFS_FILESIZE)
+		return -EFBIG;
+	return 0;
+}
+
+/**
+ * faultmap_parse_bytes() - read a parameter that is a size
+ * @name: the parameter
+ * @value: what it was given
+ * @bytes: where the size goes
+ *
+ * Return: 0, or -EINVAL if it is no size that a buffer may have.
+ */
+int faultmap_parse_bytes(const char *name, const char *value, u64 *bytes)
+{
+	char *end;
+
+	*bytes = memparse(value, &end);
+	if (end != value && !*end && !faultmap_check_bytes(*bytes))
+		return 0;
+	pr_warn("%s=%s: give a multiple of %lu bytes, such as 64M\n", name, value,
+		PAGE_SIZE);
+	return -EINVAL;
+}
+
+static int faultmap_parse_limit(const char *name, const char *value,
+				unsigned long *npages)
+{
+	u64 bytes;
+	int ret;
+
+	if (!value)
+		return 0;
+	ret = faultmap_parse_bytes(name, value, &bytes);
+	if (!ret)
+		*npages = min_t(u64, bytes >> PAGE_SHIFT, *npages);
+	return ret;
+}
+
+/**
+ * faultmap_limit_init() - read the limits
+ *
+ * More than the machine has is as much as it has.
+ *
+ * Return: 0, or -EINVAL for a limit that cannot be read.
+ */
+int faultmap_limit_init(void)
+{
+	unsigned long npages = totalram_pages();
+	int ret;
+
+	ret = faultmap_parse_limit("max_total", max_total, &npages);
+	if (ret)
+		return ret;
+	faultmap_max_total = npages;
+	ret = faultmap_parse_limit("max_size", max_size, &npages);
+	faultmap_max_pages = npages;
+	return ret;
+}
+
+/**
+ * faultmap_check_limit() - tell whether a buffer may have so many pages
+ * @npages: its size in pages
+ *
+ * Return: 0 or -EFBIG.
+ */
+int faultmap_check_limit(unsigned long npages)
+{
+	return npages > faultmap_max_pages ? -EFBIG : 0;
+}
+
+/**
+ * faultmap_limit_take() - take a share of what all buffers may have
+ * @npages: how many pages a buffer is about to get, for faultmap_limit_give()
+ *
+ * Return: 0, or -ENOSPC if the others leave less.
+ */
+int faultmap_limit_take(unsigned long npages)
+{
+	long total = atomic_long_read(&faultmap_total);
+
+	do {
+		if (npages > faultmap_max_total - total)
+			return -ENOSPC;
+	} while (!atomic_long_try_cmpxchg(&faultmap_total, &total, total + npages));
+	return 0;
+}
+
+/**
+ * faultmap_limit_give() - give a share back
+ * @npages: how many pages a buffer did not get, or has freed
+ */
+void faultmap_limit_give(unsigned long npages)
+{
+	atomic_long_sub(npages, &faultmap_total);
+}
