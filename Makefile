@@ -136,15 +136,16 @@ lint:
 	@selftests/lint
 
 load: module
+	insmod module/faultmap_engine.ko
 	insmod module/faultmap.ko $(MODPARAMS)
 
 unload:
-	rmmod faultmap
+	rmmod faultmap faultmap_engine
 
 check: module $(KSRC)/.version
 	@test -e /dev/faultmap/control || { echo "faultmap: not loaded: run make load first" >&2; exit 1; }
 	$(MAKE) -C selftests install KSRC=$(KSRC) INSTALL_PATH=$(CURDIR)/out/selftests
-	@FAULTMAP_KO=$(CURDIR)/module/faultmap.ko selftests/test --native out/selftests $(KSRC)
+	@FAULTMAP_KO=$(CURDIR)/module/faultmap.ko FAULTMAP_EXAMPLES=$(CURDIR)/module/examples selftests/test --native out/selftests $(KSRC)
 
 $(KSRC)/.version:
 	selftests/vm/ksrc $(KSRC)

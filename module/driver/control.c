@@ -44,8 +44,7 @@ static int faultmap_check_create(const struct faultmap_create *create)
 	    faultmap_check_window(create))
 		return -EINVAL;
 	memory = faultmap_memories[create->memory];
-	if ((create->flags & FAULTMAP_CREATE_BATCHED &&
-	     (!FM_HAVE_BATCH || memory->ops.map)) ||
+	if ((create->flags & FAULTMAP_CREATE_BATCHED && !fm_can_batch(&memory->ops)) ||
 	    memory->ops.is_linear ||
 	    !fm_supported(&memory->ops, create->strategy))
 		return -EOPNOTSUPP;

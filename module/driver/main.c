@@ -72,29 +72,11 @@ static int faultmap_check_params(u64 *bytes)
 	return 0;
 }
 
-/* In the order in which they depend on each other. */
-static int faultmap_init_memory(void)
-{
-	int ret;
-
-	ret = fm_engine_init();
-	if (ret)
-		return ret;
-	ret = faultmap_dma_init();
-	if (ret)
-		goto exit_engine;
-	return 0;
-
-exit_engine:
-	fm_engine_exit();
-	return ret;
-}
-
 static void faultmap_exit_memory(void)
 {
 	faultmap_pinned_exit();
 	faultmap_dma_exit();
-	fm_engine_exit();
+	faultmap_private_exit();
 }
 
 static int faultmap_init_nodes(unsigned long npages)
@@ -140,7 +122,7 @@ static int __init faultmap_init(void)
 	ret = faultmap_check_params(&bytes);
 	if (ret)
 		return ret;
-	ret = faultmap_init_memory();
+	ret = faultmap_dma_init();
 	if (ret)
 		return ret;
 	ret = faultmap_init_nodes(bytes >> PAGE_SHIFT);

@@ -2,6 +2,7 @@
 /*
  * Open files of an object: their life, and read(2) and write(2).
  */
+#include <linux/export.h>
 #include <linux/highmem.h>
 #include <linux/io.h>
 #include <linux/slab.h>
@@ -57,6 +58,7 @@ struct fm_file *fm_file_create(struct fm_view *view)
 	}
 	return file;
 }
+EXPORT_SYMBOL_GPL(fm_file_create);
 
 /**
  * fm_file_free() - free what fm_file_create() returned
@@ -71,6 +73,7 @@ void fm_file_free(struct fm_file *file)
 	spin_unlock(&obj->lock);
 	kfree(file);
 }
+EXPORT_SYMBOL_GPL(fm_file_free);
 
 /**
  * fm_file_attach() - make an open file one of an object
@@ -87,6 +90,40 @@ void fm_file_attach(struct file *filp, struct fm_file *file)
 	/* A write fault is no change of a device node. */
 	filp->f_mode |= FMODE_NOCMTIME | FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
 }
+EXPORT_SYMBOL_GPL(fm_file_attach);
+
+/**
+ * fm_open() - for &file_operations.open: an open file of a view
+ * @view: the view, which has to outlive the file
+ * @filp: the file
+ *
+ * Context: as fm_file_create().
+ * Return: 0, until fm_release(), or what fm_file_create() fails with.
+ */
+int fm_open(struct fm_view *view, struct file *filp)
+{
+	struct fm_file *file = fm_file_create(view);
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	fm_file_attach(filp, file);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(fm_open);
+
+/**
+ * fm_release() - undo fm_open(): &file_operations.release
+ * @inode: the file's inode
+ * @filp: the file
+ *
+ * Return: 0.
+ */
+int fm_release(struct inode *inode, struct file *filp)
+{
+	fm_file_free(filp->private_data);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(fm_release);
 
 /**
  * fm_llseek() - &file_operations.llseek, within the object's size
@@ -102,6 +139,7 @@ loff_t fm_llseek(struct file *filp, loff_t offset, int whence)
 
 	return fixed_size_llseek(filp, offset, whence, i_size_read(file->obj->inode));
 }
+EXPORT_SYMBOL_GPL(fm_llseek);
 
 static void fm_copy_io(void *addr, void *memory, size_t len,
 		       enum fm_direction direction)
@@ -266,6 +304,7 @@ ssize_t fm_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	return fm_rw(iocb, to, fm_read_pages);
 }
+EXPORT_SYMBOL_GPL(fm_read_iter);
 
 /**
  * fm_write_iter() - &file_operations.write_iter
@@ -284,3 +323,4 @@ ssize_t fm_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		iocb->ki_pos = i_size_read(inode);
 	return fm_rw(iocb, from, fm_write_pages);
 }
+EXPORT_SYMBOL_GPL(fm_write_iter);

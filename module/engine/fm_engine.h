@@ -23,9 +23,7 @@
 #include <linux/srcu.h>
 #include <linux/types.h>
 
-#include "../base/compat.h"
-#include "../base/window.h"
-
+struct fm_history;
 struct fm_object;
 
 /*
@@ -191,7 +189,7 @@ struct fm_counters {
  * struct fm_view - an object under a strategy, with its counters
  * @obj: the memory
  * @strategy: how it is mapped
- * @batched: an eager mapping is filled as a lazy one is
+ * @batched: an eager mapping is filled as a lazy one is; only if fm_can_batch()
  * @window: pages around a fault, or 0 to let @histories tell; 1 at first
  * @histories: what each CPU has learned of the faults
  * @id: tells views apart in trace events
@@ -209,8 +207,8 @@ struct fm_view {
 	struct fm_counters __percpu *counters;
 };
 
-/* The largest window: a page table, where those have 512 entries. */
-#define FM_WINDOW_MAX	FM_TABLE_PAGES
+/* The largest window, in pages: a page table, where those have 512 entries. */
+#define FM_WINDOW_MAX	512
 
 /**
  * struct fm_file - an open file of a view, the private_data of a struct file
@@ -227,8 +225,6 @@ struct fm_file {
 };
 
 /* object.c */
-int fm_engine_init(void);
-void fm_engine_exit(void);
 struct inode *fm_inode_create(void);
 int fm_object_init(struct fm_object *obj, const struct fm_object_ops *ops,
 		   struct inode *inode, unsigned long npages);
@@ -243,9 +239,9 @@ void fm_folio_abandon(struct folio *folio);
 
 /* table.c */
 int fm_table_reserve(struct fm_object *obj, unsigned long from, unsigned long to);
-void fm_table_free(struct fm_object *obj);
 void fm_table_add(struct fm_object *obj, unsigned long first, void *addr,
 		  unsigned long npages, bool mark_each);
+int fm_table_fill(struct fm_object *obj, void *addr, unsigned long npages);
 void fm_table_find_runs(struct fm_object *obj, unsigned long from,
 			unsigned long to);
 
@@ -279,6 +275,8 @@ void fm_view_count(const struct fm_view *view, struct fm_counters *sum);
 struct fm_file *fm_file_create(struct fm_view *view);
 void fm_file_free(struct fm_file *file);
 void fm_file_attach(struct file *filp, struct fm_file *file);
+int fm_open(struct fm_view *view, struct file *filp);
+int fm_release(struct inode *inode, struct file *filp);
 loff_t fm_llseek(struct file *filp, loff_t offset, int whence);
 ssize_t fm_read_iter(struct kiocb *iocb, struct iov_iter *to);
 ssize_t fm_write_iter(struct kiocb *iocb, struct iov_iter *from);
@@ -292,6 +290,7 @@ static inline bool fm_revoked(const struct fm_file *file)
 extern const struct fm_strategy *const fm_strategies[FM_NR_STRATEGIES];
 
 bool fm_supported(const struct fm_object_ops *ops, enum fm_strategy_id strategy);
+bool fm_can_batch(const struct fm_object_ops *ops);
 int fm_mmap(struct file *filp, struct vm_area_struct *vma);
 unsigned long fm_get_unmapped_area(struct file *filp, unsigned long addr,
 				   unsigned long len, unsigned long pgoff,

@@ -3,7 +3,14 @@
 #ifndef _FM_INTERNAL_H
 #define _FM_INTERNAL_H
 
+#include "../base/compat.h"
+#include "../base/window.h"
 #include "fm_engine.h"
+
+static_assert(FM_WINDOW_MAX == FM_TABLE_PAGES);
+
+/* table.c */
+void fm_table_free(struct fm_object *obj);
 
 /* resolve.c */
 unsigned long fm_resolve(const struct fm_file *file, pgoff_t pgoff,

@@ -2,6 +2,7 @@
 /*
  * mmap(2): the strategies, where to map, and the life of a mapping.
  */
+#include <linux/export.h>
 #include <linux/fs.h>
 #include <linux/mman.h>
 
@@ -134,6 +135,7 @@ const struct fm_strategy *const fm_strategies[FM_NR_STRATEGIES] = {
 	[FM_EAGER_PAGE]	= &fm_eager_page,
 	[FM_LAZY_PFN]	= &fm_lazy_pfn,
 };
+EXPORT_SYMBOL_GPL(fm_strategies);
 
 /**
  * fm_supported() - tell whether memory can be mapped in a way
@@ -149,6 +151,20 @@ bool fm_supported(const struct fm_object_ops *ops, enum fm_strategy_id strategy)
 		return strategy == FM_EAGER;
 	return ops->has_pages || !fm_strategies[strategy]->by_page;
 }
+EXPORT_SYMBOL_GPL(fm_supported);
+
+/**
+ * fm_can_batch() - tell whether eager mappings of memory can be batched
+ * @ops: what the memory is like
+ *
+ * Return: false for memory that only its owner can map, and on a kernel that does not
+ * let a module fill many entries of a page table at once.
+ */
+bool fm_can_batch(const struct fm_object_ops *ops)
+{
+	return FM_HAVE_BATCH && !ops->map;
+}
+EXPORT_SYMBOL_GPL(fm_can_batch);
 
 /* A read-only shared mapping has lost VM_SHARED; only VM_MAYWRITE tells. */
 static bool fm_is_cow(struct vm_area_struct *vma)
@@ -206,6 +222,7 @@ int fm_mmap(struct file *filp, struct vm_area_struct *vma)
 		fm_count(file->view, FM_MMAPS, 1);
 	return ret;
 }
+EXPORT_SYMBOL_GPL(fm_mmap);
 
 /* Whether a fault may map more than its page, where alignment allows it. */
 static bool fm_maps_many(const struct fm_view *view)
@@ -250,3 +267,4 @@ unsigned long fm_get_unmapped_area(struct file *filp, unsigned long addr,
 	}
 	return thp_get_unmapped_area(filp, addr, len, pgoff, flags);
 }
+EXPORT_SYMBOL_GPL(fm_get_unmapped_area);

@@ -7,6 +7,8 @@
  * asked before and still use the answer, zaps the translations, and only then is it
  * the owner's to free.
  */
+#include <linux/export.h>
+#include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/pagemap.h>
 #include <linux/pseudo_fs.h>
@@ -30,25 +32,24 @@ static struct file_system_type fm_fs_type = {
 
 static struct vfsmount *fm_mnt;
 
-/**
- * fm_engine_init() - see that objects can be made
- *
- * Return: 0 or a negative errno.
- */
-int fm_engine_init(void)
+static int __init fm_engine_init(void)
 {
 	fm_batch_init();
 	fm_mnt = kern_mount(&fm_fs_type);
 	return PTR_ERR_OR_ZERO(fm_mnt);
 }
+module_init(fm_engine_init);
 
-/**
- * fm_engine_exit() - undo fm_engine_init(), when no object is left
- */
-void fm_engine_exit(void)
+/* Whoever has an object uses the module. */
+static void __exit fm_engine_exit(void)
 {
 	kern_unmount(fm_mnt);
 }
+module_exit(fm_engine_exit);
+
+MODULE_DESCRIPTION("Mapping engine: kernel memory in user space, eagerly or on fault, for any driver");
+MODULE_AUTHOR("The faultmap authors");
+MODULE_LICENSE("GPL");
 
 /**
  * fm_inode_create() - make an inode for an object that has none of its own
@@ -59,6 +60,7 @@ struct inode *fm_inode_create(void)
 {
 	return alloc_anon_inode(fm_mnt->mnt_sb);
 }
+EXPORT_SYMBOL_GPL(fm_inode_create);
 
 static void fm_set_size(struct fm_object *obj, unsigned long npages)
 {
@@ -99,6 +101,7 @@ int fm_object_init(struct fm_object *obj, const struct fm_object_ops *ops,
 	fm_set_size(obj, npages);
 	return 0;
 }
+EXPORT_SYMBOL_GPL(fm_object_init);
 
 /**
  * fm_object_destroy() - undo fm_object_init()
@@ -112,6 +115,7 @@ void fm_object_destroy(struct fm_object *obj)
 	cleanup_srcu_struct(&obj->srcu);
 	iput(obj->inode);
 }
+EXPORT_SYMBOL_GPL(fm_object_destroy);
 
 /**
  * fm_folio_adopt() - say of a folio which pages of an object it is
@@ -133,6 +137,7 @@ void fm_folio_adopt(struct fm_object *obj, struct folio *folio, pgoff_t pgoff)
 	folio->mapping = obj->inode->i_mapping;
 	folio->index = pgoff;
 }
+EXPORT_SYMBOL_GPL(fm_folio_adopt);
 
 /**
  * fm_folio_abandon() - undo fm_folio_adopt()
@@ -150,6 +155,7 @@ void fm_folio_abandon(struct folio *folio)
 	folio_ref_sub(folio, folio_nr_pages(folio));
 	folio_unlock(folio);
 }
+EXPORT_SYMBOL_GPL(fm_folio_abandon);
 
 /* A fault that was answered before the bounds changed holds its page's lock. */
 static void fm_wait_faults(struct fm_object *obj, pgoff_t from, pgoff_t to)
@@ -201,6 +207,7 @@ void fm_object_grow(struct fm_object *obj, unsigned long npages)
 {
 	fm_set_size(obj, npages);
 }
+EXPORT_SYMBOL_GPL(fm_object_grow);
 
 /**
  * fm_object_shrink() - take back the end of an object
@@ -227,6 +234,7 @@ int fm_object_shrink(struct fm_view *view, unsigned long npages)
 	fm_count_zap(view, npages);
 	return 0;
 }
+EXPORT_SYMBOL_GPL(fm_object_shrink);
 
 /* All files that there are; open(2) is kept from adding one. */
 static void fm_revoke_files(struct fm_object *obj)
@@ -266,6 +274,7 @@ int fm_object_revoke(struct fm_file *file)
 	mutex_unlock(&obj->open_lock);
 	return ret;
 }
+EXPORT_SYMBOL_GPL(fm_object_revoke);
 
 /**
  * fm_object_kill() - cut off everyone, because the memory goes away
@@ -289,3 +298,4 @@ void fm_object_kill(struct fm_object *obj)
 	mutex_unlock(&obj->open_lock);
 	inode_unlock(obj->inode);
 }
+EXPORT_SYMBOL_GPL(fm_object_kill);

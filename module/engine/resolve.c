@@ -7,6 +7,7 @@
  * translations are installed, or the bytes are copied. Readers write no cache line
  * that is shared between CPUs.
  */
+#include <linux/export.h>
 #include <linux/minmax.h>
 #include <linux/sched.h>
 
@@ -221,3 +222,4 @@ unsigned long fm_object_extents(struct fm_object *obj)
 	srcu_read_unlock(&obj->srcu, idx);
 	return extents;
 }
+EXPORT_SYMBOL_GPL(fm_object_extents);

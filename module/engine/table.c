@@ -6,6 +6,7 @@
  * at it all the while. Entries are filled in before the object's size lets a reader
  * see them.
  */
+#include <linux/export.h>
 #include <linux/gfp.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
@@ -61,6 +62,7 @@ int fm_table_reserve(struct fm_object *obj, unsigned long from, unsigned long to
 	}
 	return ret;
 }
+EXPORT_SYMBOL_GPL(fm_table_reserve);
 
 /**
  * fm_table_free() - free the table
@@ -96,6 +98,7 @@ void fm_table_add(struct fm_object *obj, unsigned long first, void *addr,
 		*fm_entry(obj->table, first + i) =
 			entry | (!i || mark_each ? FM_MARK : 0);
 }
+EXPORT_SYMBOL_GPL(fm_table_add);
 
 /* Whether the page behind @next is the frame behind that of @entry. */
 static bool fm_adjoins(enum fm_addresses addresses, unsigned long entry,
@@ -145,3 +148,25 @@ void fm_table_find_runs(struct fm_object *obj, unsigned long from,
 		cond_resched();
 	}
 }
+EXPORT_SYMBOL_GPL(fm_table_find_runs);
+
+/**
+ * fm_table_fill() - enter all of an object's memory, which lies at consecutive addresses
+ * @obj: the object, which has no file and no table yet
+ * @addr: the kernel address of its first page
+ * @npages: its size
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int fm_table_fill(struct fm_object *obj, void *addr, unsigned long npages)
+{
+	int ret = fm_table_reserve(obj, 0, npages);
+
+	if (ret)
+		return ret;
+	fm_table_add(obj, 0, addr, npages, false);
+	fm_table_find_runs(obj, 0, npages);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(fm_table_fill);

@@ -2,6 +2,8 @@
 /*
  * Views, and what they count. A CPU only ever adds to its own set, without a lock.
  */
+#include <linux/export.h>
+
 #include "internal.h"
 
 #define CREATE_TRACE_POINTS
@@ -35,6 +37,7 @@ int fm_view_init(struct fm_view *view, struct fm_object *obj,
 	view->id = atomic_inc_return(&last_id);
 	return 0;
 }
+EXPORT_SYMBOL_GPL(fm_view_init);
 
 /**
  * fm_view_destroy() - undo fm_view_init()
@@ -45,6 +48,7 @@ void fm_view_destroy(struct fm_view *view)
 	free_percpu(view->histories);
 	free_percpu(view->counters);
 }
+EXPORT_SYMBOL_GPL(fm_view_destroy);
 
 /**
  * fm_view_count() - add up the counters of all CPUs
@@ -66,3 +70,4 @@ void fm_view_count(const struct fm_view *view, struct fm_counters *sum)
 			sum->count[i] += READ_ONCE(counters->count[i]);
 	}
 }
+EXPORT_SYMBOL_GPL(fm_view_count);

@@ -80,6 +80,15 @@ void faultmap_private_unpin(void)
 }
 
 /**
+ * faultmap_private_exit() - see that the module may go, when no private buffer is left
+ */
+void faultmap_private_exit(void)
+{
+	/* Inodes are freed by RCU, and by a function of ours. */
+	rcu_barrier();
+}
+
+/**
  * faultmap_private_inode() - make the inode of a private buffer
  * @fops: what its files do
  * @iops: what can be done to it

@@ -20,13 +20,11 @@
  */
 int faultmap_file_open(struct faultmap_view *view, struct file *filp)
 {
-	struct fm_file *file = fm_file_create(&view->view);
+	int ret = fm_open(&view->view, filp);
 
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	kref_get(&view->ref);
-	fm_file_attach(filp, file);
-	return 0;
+	if (!ret)
+		kref_get(&view->ref);
+	return ret;
 }
 
 /* A private buffer: by /proc/PID/fd, since it has no name. */
@@ -46,7 +44,7 @@ static int faultmap_release(struct inode *inode, struct file *filp)
 {
 	struct faultmap_view *view = faultmap_view_of(filp);
 
-	fm_file_free(filp->private_data);
+	fm_release(inode, filp);
 	faultmap_view_put(view);
 	return 0;
 }

@@ -8,6 +8,7 @@
 
 #include <linux/kref.h>
 
+#include "../base/compat.h"
 #include "../engine/fm_engine.h"
 #include "../faultmap_uapi.h"
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Short waits, by chance, at the entry and the return of every function of the module
- * faultmap and of every function of the kernel that it calls: what is rare between
- * two CPUs becomes common. The driver is what it always is; the waits are kretprobes.
+ * Short waits, by chance, at the entry and the return of every function of the modules
+ * faultmap_engine and faultmap, and of every function of the kernel that they call: what
+ * is rare between two CPUs becomes common. The driver is what it always is; the waits
+ * are kretprobes.
  *
- * They are set when faultmap is loaded, which therefore has to come second: while a
- * module is coming, its symbol table still has what it takes from the kernel.
+ * They are set when these modules are loaded, which therefore have to come after this
+ * one: while a module is coming, its symbol table still has what it takes from the kernel.
  *
  * A probe's handler may not sleep, so to wait is to be busy, with preemption off, and
  * never for longer than two milliseconds.
@@ -23,7 +24,8 @@
 
 #include "delays.h"
 
-#define DELAYS_DRIVER	"faultmap"
+/* More than the symbols of both modules. */
+#define DELAYS_FUNCTIONS	2048
 #define DELAYS_MAX_US	2000
 /* Calls of one function that may be going on at once, and be waited at on return. */
 #define DELAYS_ACTIVE	64
@@ -47,9 +49,18 @@ static struct rnd_state delays_dealer;		/* under delays_lock */
 
 /* Guards the following, and what is probed. */
 static DEFINE_MUTEX(delays_lock);
-static struct module *delays_driver;
 static struct delays_function *delays_functions;
 static unsigned int delays_nr;
+
+/* In the order in which they come; the last one goes first. */
+static struct delays_module {
+	const char *name;
+	struct module *module;
+	unsigned int first;	/* of its functions */
+} delays_modules[] = {
+	{ "faultmap_engine" },
+	{ "faultmap" },
+};
 
 static struct dentry *delays_dir;
 
@@ -105,12 +116,25 @@ static unsigned long __kprobes delays_caller(struct pt_regs *regs)
 #endif
 }
 
-/* Of the kernel's functions, only the driver's calls are of interest. */
+static bool __kprobes delays_is_ours(unsigned long addr)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(delays_modules); i++) {
+		struct module *module = READ_ONCE(delays_modules[i].module);
+
+		if (module && within_module(addr, module))
+			return true;
+	}
+	return false;
+}
+
+/* Of the kernel's functions, only our modules' calls are of interest. */
 static int __kprobes delays_at_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct delays_function *function = delays_function_of(ri);
 
-	if (!function->size && !within_module(delays_caller(regs), delays_driver))
+	if (!function->size && !delays_is_ours(delays_caller(regs)))
 		return 1;
 	delays_wait(function->count, every);
 	return 0;
@@ -162,7 +186,7 @@ struct delays_count delays_sum(const struct delays_function *function)
 }
 
 static void delays_probe(struct delays_function *function, const Elf_Sym *sym,
-			 const char *name)
+			 const char *name, struct module *module)
 {
 	function->name = kstrdup(name, GFP_KERNEL);
 	function->count = alloc_percpu(struct delays_count);
@@ -172,7 +196,7 @@ static void delays_probe(struct delays_function *function, const Elf_Sym *sym,
 	}
 	/* What runs once only, and is freed, is not looked into. */
 	if (sym->st_shndx != SHN_UNDEF)
-		function->size = within_module_init(sym->st_value, delays_driver) ?
+		function->size = within_module_init(sym->st_value, module) ?
 					 1 : max_t(unsigned long, sym->st_size, 1);
 	function->probe.kp.addr = (kprobe_opcode_t *)sym->st_value;
 	function->probe.entry_handler = delays_at_entry;
@@ -196,63 +220,71 @@ static bool delays_wants(const Elf_Sym *sym, const char *name)
 }
 
 /* Nobody else has the symbols yet. */
-static void delays_begin(struct module *driver)
+static void delays_begin(struct delays_module *ours, struct module *module)
 {
-	const struct mod_kallsyms *all = rcu_dereference_protected(driver->kallsyms, true);
+	const struct mod_kallsyms *all = rcu_dereference_protected(module->kallsyms, true);
 	unsigned int i, refused = 0;
 	const Elf_Sym *sym;
 
-	delays_functions = kvcalloc(all->num_symtab, sizeof(*delays_functions),
-				    GFP_KERNEL);
-	if (!delays_functions)
-		return;
-	WRITE_ONCE(delays_driver, driver);
-	for (i = 1; i < all->num_symtab; i++) {
+	ours->first = delays_nr;
+	WRITE_ONCE(ours->module, module);
+	for (i = 1; i < all->num_symtab && delays_nr < DELAYS_FUNCTIONS; i++) {
 		sym = &all->symtab[i];
 		if (!delays_wants(sym, all->strtab + sym->st_name))
 			continue;
 		delays_probe(&delays_functions[delays_nr], sym,
-			     all->strtab + sym->st_name);
+			     all->strtab + sym->st_name, module);
 		refused += delays_functions[delays_nr++].error != 0;
 	}
-	pr_info("waiting at %u functions, not at %u symbols\n", delays_nr - refused,
-		refused);
+	pr_info("%s: waiting at %u functions, not at %u symbols\n", ours->name,
+		delays_nr - ours->first - refused, refused);
 }
 
-static void delays_end(void)
+/* From the first function of a module on: those of a later one are gone by now. */
+static void delays_end(unsigned int first)
 {
 	struct kretprobe **probes;
 	unsigned int i, n = 0;
 
 	delays_places_stop();
 	probes = kvcalloc(delays_nr, sizeof(*probes), GFP_KERNEL | __GFP_NOFAIL);
-	for (i = 0; i < delays_nr; i++)
+	for (i = first; i < delays_nr; i++)
 		if (!delays_functions[i].error)
 			probes[n++] = &delays_functions[i].probe;
 	unregister_kretprobes(probes, n);
 	kvfree(probes);
-	for (i = 0; i < delays_nr; i++) {
+	for (i = first; i < delays_nr; i++) {
 		free_percpu(delays_functions[i].count);
 		kfree(delays_functions[i].name);
+		memset(&delays_functions[i], 0, sizeof(delays_functions[i]));
 	}
-	kvfree(delays_functions);
-	delays_functions = NULL;
-	delays_nr = 0;
+	delays_nr = first;
+}
+
+static void delays_follow(struct delays_module *ours, struct module *module,
+			  unsigned long state)
+{
+	bool is_last = ours == &delays_modules[ARRAY_SIZE(delays_modules) - 1];
+
+	if (state == MODULE_STATE_COMING) {
+		delays_begin(ours, module);
+	} else if (state == MODULE_STATE_LIVE && ours->module && is_last) {
+		delays_places_start(delays_functions, delays_nr, &delays_dealer);
+	} else if (state == MODULE_STATE_GOING && ours->module) {
+		delays_end(ours->first);
+		WRITE_ONCE(ours->module, NULL);
+	}
 }
 
 static int delays_notify(struct notifier_block *block, unsigned long state, void *data)
 {
 	struct module *module = data;
+	unsigned int i;
 
-	if (strcmp(module->name, DELAYS_DRIVER))
-		return NOTIFY_DONE;
 	mutex_lock(&delays_lock);
-	if (state == MODULE_STATE_COMING)
-		delays_begin(module);
-	else if (state == MODULE_STATE_LIVE && delays_functions)
-		delays_places_start(delays_functions, delays_nr, &delays_dealer);
-	else if (state == MODULE_STATE_GOING && delays_functions)
-		delays_end();
+	for (i = 0; i < ARRAY_SIZE(delays_modules); i++)
+		if (!strcmp(module->name, delays_modules[i].name))
+			delays_follow(&delays_modules[i], module, state);
 	mutex_unlock(&delays_lock);
 	return NOTIFY_OK;
 }
@@ -315,10 +347,16 @@ static int __init delays_init(void)
 	for_each_possible_cpu(cpu)
 		prandom_seed_state(per_cpu_ptr(&delays_random, cpu),
 				   ((u64)cpu + 1) << 32 | seed);
+	delays_functions = kvcalloc(DELAYS_FUNCTIONS, sizeof(*delays_functions),
+				    GFP_KERNEL);
+	if (!delays_functions)
+		return -ENOMEM;
 	pr_info("seed=%u every=%u max_us=%u\n", seed, every, max_us);
 	ret = register_module_notifier(&delays_notifier);
-	if (ret)
+	if (ret) {
+		kvfree(delays_functions);
 		return ret;
+	}
 	delays_dir = debugfs_create_dir(KBUILD_MODNAME, NULL);
 	debugfs_create_file("functions", 0444, delays_dir, NULL, &functions_fops);
 	debugfs_create_file("refused", 0444, delays_dir, NULL, &refused_fops);
@@ -331,8 +369,8 @@ static void __exit delays_exit(void)
 {
 	unregister_module_notifier(&delays_notifier);
 	debugfs_remove(delays_dir);
-	if (delays_functions)
-		delays_end();
+	delays_end(0);
+	kvfree(delays_functions);
 }
 module_exit(delays_exit);
 

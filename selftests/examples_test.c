@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The drivers of module/examples: what holds for a mapping of any driver holds for
+ * theirs. FAULTMAP_EXAMPLES names the directory of their modules.
+ */
+#include <sys/wait.h>
+
+#include "module_fixture.h"
+
+/* A driver, and the node of it that is looked at. */
+FIXTURE(example)
+{
+	size_t page, pages;
+	bool loaded;
+	int fd;
+	char *map;
+};
+
+FIXTURE_VARIANT(example)
+{
+	const char *module, *node;
+	bool grows;	/* a mapping, by mremap(2), beyond what is there */
+	bool copies;	/* private mappings */
+};
+
+#define EXAMPLE(name_, module_, node_, ...) \
+FIXTURE_VARIANT_ADD(example, name_) { \
+	.module = (module_), .node = "/dev/" node_, __VA_ARGS__ \
+}
+
+EXAMPLE(simple_remap, "simple", "simple-remap");
+EXAMPLE(simple_fault, "simple", "simple-fault", .grows = true, .copies = true);
+
+static int load_example(const char *name)
+{
+	char path[256];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), "%s/%s.ko", getenv("FAULTMAP_EXAMPLES"), name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = fm_errno(syscall(SYS_finit_module, fd, "", 0));
+	close(fd);
+	return ret;
+}
+
+static int unload_example(const char *name)
+{
+	return fm_errno(syscall(SYS_delete_module, name, O_NONBLOCK));
+}
+
+FIXTURE_SETUP(example)
+{
+	if (!getenv("FAULTMAP_EXAMPLES"))
+		SKIP(return, "FAULTMAP_EXAMPLES does not name the examples' directory");
+	if (geteuid())
+		SKIP(return, "only root loads modules");
+	ASSERT_EQ(0, load_example(variant->module));
+	self->loaded = true;
+	self->fd = open(variant->node, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->fd);
+	self->page = fm_page_size();
+	self->pages = lseek(self->fd, 0, SEEK_END) / self->page;
+	ASSERT_LE(8, self->pages);
+	self->map = mmap(NULL, self->pages * self->page, PROT_READ | PROT_WRITE,
+			 MAP_SHARED, self->fd, 0);
+	ASSERT_NE(MAP_FAILED, self->map);
+}
+
+FIXTURE_TEARDOWN(example)
+{
+	if (!self->loaded)
+		return;
+	munmap(self->map, self->pages * self->page);
+	close(self->fd);
+	EXPECT_EQ(0, unload_example(variant->module));
+}
+
+static bool read_page(const FIXTURE_DATA(example) *self, size_t i, char *buf)
+{
+	return pread(self->fd, buf, self->page, i * self->page) == (ssize_t)self->page;
+}
+
+/* Every page is zero at first, and then what was written, by whatever way. */
+TEST_F(example, shows_its_own_bytes)
+{
+	char *buf = malloc(self->page), *again;
+	size_t i;
+
+	again = mmap(NULL, 4 * self->page, PROT_READ, MAP_SHARED, self->fd,
+		     2 * self->page);
+	ASSERT_NE(MAP_FAILED, again);
+	for (i = 0; i < self->pages; i++) {
+		EXPECT_EQ(0, fm_read_at(self->map + i * self->page));
+		EXPECT_EQ(0, *(uint64_t *)(self->map + i * self->page));
+		fm_stamp_page(self->map + i * self->page, i);
+	}
+	for (i = 0; i < self->pages; i++) {
+		EXPECT_TRUE(read_page(self, i, buf));
+		EXPECT_EQ(0, memcmp(buf, self->map + i * self->page, self->page));
+		EXPECT_EQ(fm_stamp_word(i, 0), *(uint64_t *)buf);
+	}
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(fm_stamp_word(i + 2, 0), *(uint64_t *)(again + i * self->page));
+	memset(buf, 7, self->page);
+	EXPECT_EQ((ssize_t)self->page, pwrite(self->fd, buf, self->page, 3 * self->page));
+	EXPECT_EQ(0, memcmp(buf, again + self->page, self->page));
+	munmap(again, 4 * self->page);
+	free(buf);
+}
+
+TEST_F(example, ends_where_it_ends)
+{
+	char *map, byte;
+
+	map = mmap(NULL, 2 * self->page, PROT_READ, MAP_SHARED, self->fd,
+		   (self->pages - 1) * self->page);
+	EXPECT_EQ(MAP_FAILED, map);
+	EXPECT_EQ(ENXIO, errno);
+	EXPECT_EQ(0, pread(self->fd, &byte, 1, self->pages * self->page));
+	map = mmap(NULL, self->page, PROT_READ, MAP_SHARED, self->fd,
+		   (self->pages - 1) * self->page);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_EQ(0, fm_read_at(map));
+	munmap(map, self->page);
+}
+
+/* The part that is there stays, what is beyond is SIGBUS, or there is no growth. */
+TEST_F(example, mremap_growth)
+{
+	size_t pages = self->pages + 4;
+	char *map;
+
+	fm_stamp_page(self->map + (self->pages - 1) * self->page, 9);
+	map = mremap(self->map, self->pages * self->page, pages * self->page,
+		     MREMAP_MAYMOVE);
+	EXPECT_EQ(variant->grows, map != MAP_FAILED);
+	if (map == MAP_FAILED)
+		return;
+	self->map = map;
+	EXPECT_EQ(fm_stamp_word(9, 0),
+		  *(uint64_t *)(map + (self->pages - 1) * self->page));
+	EXPECT_EQ(SIGBUS, fm_read_at(map + self->pages * self->page));
+	EXPECT_EQ(SIGBUS, fm_write_at(map + (pages - 1) * self->page));
+	munmap(map + self->pages * self->page, 4 * self->page);
+}
+
+TEST_F(example, partial_unmap_and_move)
+{
+	char *map = self->map, *moved;
+
+	for (size_t i = 0; i < 8; i++)
+		fm_stamp_page(map + i * self->page, i);
+	EXPECT_EQ(0, munmap(map + 2 * self->page, 2 * self->page));
+	EXPECT_EQ(SIGSEGV, fm_read_at(map + 2 * self->page));
+	moved = mremap(map + 4 * self->page, 4 * self->page, 4 * self->page,
+		       MREMAP_MAYMOVE | MREMAP_FIXED, fm_reserve(4));
+	ASSERT_NE(MAP_FAILED, moved);
+	EXPECT_EQ(fm_stamp_word(1, 0), *(uint64_t *)(map + self->page));
+	EXPECT_EQ(fm_stamp_word(6, 0), *(uint64_t *)(moved + 2 * self->page));
+	munmap(moved, 4 * self->page);
+}
+
+TEST_F(example, fork_and_mprotect)
+{
+	int status;
+	pid_t pid;
+
+	fm_stamp_page(self->map, 1);
+	pid = fork();
+	if (!pid) {
+		bool same = *(uint64_t *)self->map == fm_stamp_word(1, 0);
+
+		fm_stamp_page(self->map + self->page, 2);
+		_exit(!same);
+	}
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(fm_stamp_word(2, 0), *(uint64_t *)(self->map + self->page));
+	EXPECT_EQ(0, mprotect(self->map, self->page, PROT_READ));
+	EXPECT_EQ(SIGSEGV, fm_write_at(self->map));
+	EXPECT_EQ(0, fm_read_at(self->map));
+}
+
+/* What is written to a private copy stays there, or there is none. */
+TEST_F(example, private_mapping)
+{
+	char *map;
+
+	fm_stamp_page(self->map, 1);
+	map = mmap(NULL, self->page, PROT_READ | PROT_WRITE, MAP_PRIVATE, self->fd, 0);
+	EXPECT_EQ(variant->copies, map != MAP_FAILED);
+	if (map == MAP_FAILED)
+		return;
+	EXPECT_EQ(fm_stamp_word(1, 0), *(uint64_t *)map);
+	fm_stamp_page(map, 5);
+	EXPECT_EQ(fm_stamp_word(1, 0), *(uint64_t *)self->map);
+	EXPECT_EQ(fm_stamp_word(5, 0), *(uint64_t *)map);
+	munmap(map, self->page);
+}
+
+/* A mapping holds the driver, and the driver holds the engine. */
+TEST_F(example, stays_while_mapped)
+{
+	close(self->fd);
+	EXPECT_EQ(-EWOULDBLOCK, unload_example(variant->module));
+	EXPECT_EQ(-EWOULDBLOCK, unload_example("faultmap_engine"));
+	EXPECT_EQ(0, fm_write_at(self->map));
+	self->fd = open(variant->node, O_RDWR | O_CLOEXEC);
+	EXPECT_LE(0, self->fd);
+}
+
+TEST_HARNESS_MAIN
