@@ -7,7 +7,7 @@ KSRC ?= $(CURDIR)/out/ksrc
 NATIVE ?= 0
 
 # What vm reads from its environment may be given as a variable of make.
-export KERNEL TIMEOUT ICOUNT SMP MEM MODPARAMS CMDLINE BAR QEMUFLAGS V FAULTMAP_CACHE NATIVE TESTS SEED DEPTH
+export KERNEL TIMEOUT ICOUNT SMP MEM MODPARAMS CMDLINE BAR QEMUFLAGS V FAULTMAP_CACHE NATIVE TESTS SEED DEPTH MODULE
 
 vm := selftests/vm/vm
 kernels = $(shell awk '!/^\#/ && NF { print $$1 }' selftests/vm/kernels)
@@ -54,7 +54,7 @@ help:
 	@echo 'And:'
 	@echo '  make clean              remove what was built in this folder'
 	@echo '  make clean-cache        remove the guests; newer kernels are fetched next time'
-	@echo 'Variables: KERNEL=$(shell echo $(kernels) | tr " " "|") TESTS="mmap_test ..." ICOUNT=1 MODPARAMS= SMP= MEM= TIMEOUT= CMDLINE='
+	@echo 'Variables: KERNEL=$(shell echo $(kernels) | tr " " "|") TESTS="mmap_test ..." ICOUNT=1 MODPARAMS= MODULE= SMP= MEM= TIMEOUT= CMDLINE='
 	@echo '  FAULTMAP_CACHE= V=1; `selftests/vm/vm --help` explains them.'
 
 # By the environment, for the command may have quotes, dollars and lines.

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The drivers of module/examples: what holds for a mapping of any driver holds for
- * theirs. FAULTMAP_EXAMPLES names the directory of their modules.
+ * What holds for a mapping of any driver: the drivers of module/examples, whose modules
+ * are in the directory that FAULTMAP_EXAMPLES names, and any node that FAULTMAP_NODE
+ * names, of 8 pages or more, and as large all the time.
  */
 #include <sys/wait.h>
 
-#include "module_fixture.h"
+#include "module_load.h"
 
-/* A driver, and the node of it that is looked at. */
+/* A driver, and the node of it that is looked at; the name of its module, or none. */
 FIXTURE(example)
 {
 	size_t page, pages;
+	const char *node;
+	int areas;	/* that were there before scull had a page */
 	bool loaded;
 	int fd;
 	char *map;
@@ -18,20 +21,44 @@ FIXTURE(example)
 
 FIXTURE_VARIANT(example)
 {
-	const char *module, *node;
+	const char *module, *params, *node;
+	bool is_written;	/* to become as large as it is to be */
 	bool grows;	/* a mapping, by mremap(2), beyond what is there */
 	bool copies;	/* private mappings */
 };
 
-#define EXAMPLE(name_, module_, node_, ...) \
-FIXTURE_VARIANT_ADD(example, name_) { \
-	.module = (module_), .node = "/dev/" node_, __VA_ARGS__ \
-}
+FIXTURE_VARIANT_ADD(example, simple_remap) {
+	.module = "simple", .params = "", .node = "/dev/simple-remap",
+};
 
-EXAMPLE(simple_remap, "simple", "simple-remap");
-EXAMPLE(simple_fault, "simple", "simple-fault", .grows = true, .copies = true);
+FIXTURE_VARIANT_ADD(example, simple_fault) {
+	.module = "simple", .params = "", .node = "/dev/simple-fault",
+	.grows = true, .copies = true,
+};
 
-static int load_example(const char *name)
+FIXTURE_VARIANT_ADD(example, scull) {
+	.module = "scull", .params = "", .node = "/dev/scull",
+	.is_written = true, .grows = true, .copies = true,
+};
+
+FIXTURE_VARIANT_ADD(example, scull_vmalloc) {
+	.module = "scull", .params = "vmalloc=1", .node = "/dev/scull",
+	.is_written = true, .grows = true, .copies = true,
+};
+
+FIXTURE_VARIANT_ADD(example, scull_by_frame) {
+	.module = "scull", .params = "by_frame=1", .node = "/dev/scull",
+	.is_written = true,
+};
+
+FIXTURE_VARIANT_ADD(example, scull_vmalloc_by_frame) {
+	.module = "scull", .params = "vmalloc=1 by_frame=1", .node = "/dev/scull",
+	.is_written = true,
+};
+
+FIXTURE_VARIANT_ADD(example, any) { .module = NULL };
+
+static int load_example(const char *name, const char *params)
 {
 	char path[256];
 	int fd, ret;
@@ -40,7 +67,7 @@ static int load_example(const char *name)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	ret = fm_errno(syscall(SYS_finit_module, fd, "", 0));
+	ret = fm_errno(syscall(SYS_finit_module, fd, params, 0));
 	close(fd);
 	return ret;
 }
@@ -50,17 +77,38 @@ static int unload_example(const char *name)
 	return fm_errno(syscall(SYS_delete_module, name, O_NONBLOCK));
 }
 
+/* How many areas vmalloc() has whose caller is at an address of scull's. */
+static int scull_areas(void)
+{
+	FILE *file = fopen("/proc/vmallocinfo", "r");
+	char line[256];
+	int n = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		n += !!strstr(line, "[scull]");
+	if (file)
+		fclose(file);
+	return n;
+}
+
 FIXTURE_SETUP(example)
 {
-	if (!getenv("FAULTMAP_EXAMPLES"))
+	self->node = variant->module ? variant->node : getenv("FAULTMAP_NODE");
+	if (!self->node)
+		SKIP(return, "FAULTMAP_NODE names no node");
+	if (variant->module && !getenv("FAULTMAP_EXAMPLES"))
 		SKIP(return, "FAULTMAP_EXAMPLES does not name the examples' directory");
-	if (geteuid())
+	if (variant->module && geteuid())
 		SKIP(return, "only root loads modules");
-	ASSERT_EQ(0, load_example(variant->module));
+	if (variant->module)
+		ASSERT_EQ(0, load_example(variant->module, variant->params));
 	self->loaded = true;
-	self->fd = open(variant->node, O_RDWR | O_CLOEXEC);
+	self->fd = open(self->node, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->fd);
 	self->page = fm_page_size();
+	self->areas = scull_areas();
+	if (variant->is_written)
+		ASSERT_EQ(1, pwrite(self->fd, "", 1, 15 * self->page));
 	self->pages = lseek(self->fd, 0, SEEK_END) / self->page;
 	ASSERT_LE(8, self->pages);
 	self->map = mmap(NULL, self->pages * self->page, PROT_READ | PROT_WRITE,
@@ -74,7 +122,8 @@ FIXTURE_TEARDOWN(example)
 		return;
 	munmap(self->map, self->pages * self->page);
 	close(self->fd);
-	EXPECT_EQ(0, unload_example(variant->module));
+	if (variant->module)
+		EXPECT_EQ(0, unload_example(variant->module));
 }
 
 static bool read_page(const FIXTURE_DATA(example) *self, size_t i, char *buf)
@@ -93,7 +142,8 @@ TEST_F(example, shows_its_own_bytes)
 	ASSERT_NE(MAP_FAILED, again);
 	for (i = 0; i < self->pages; i++) {
 		EXPECT_EQ(0, fm_read_at(self->map + i * self->page));
-		EXPECT_EQ(0, *(uint64_t *)(self->map + i * self->page));
+		if (variant->module)
+			EXPECT_EQ(0, *(uint64_t *)(self->map + i * self->page));
 		fm_stamp_page(self->map + i * self->page, i);
 	}
 	for (i = 0; i < self->pages; i++) {
@@ -135,7 +185,8 @@ TEST_F(example, mremap_growth)
 	fm_stamp_page(self->map + (self->pages - 1) * self->page, 9);
 	map = mremap(self->map, self->pages * self->page, pages * self->page,
 		     MREMAP_MAYMOVE);
-	EXPECT_EQ(variant->grows, map != MAP_FAILED);
+	if (variant->module)
+		EXPECT_EQ(variant->grows, map != MAP_FAILED);
 	if (map == MAP_FAILED)
 		return;
 	self->map = map;
@@ -190,7 +241,8 @@ TEST_F(example, private_mapping)
 
 	fm_stamp_page(self->map, 1);
 	map = mmap(NULL, self->page, PROT_READ | PROT_WRITE, MAP_PRIVATE, self->fd, 0);
-	EXPECT_EQ(variant->copies, map != MAP_FAILED);
+	if (variant->module)
+		EXPECT_EQ(variant->copies, map != MAP_FAILED);
 	if (map == MAP_FAILED)
 		return;
 	EXPECT_EQ(fm_stamp_word(1, 0), *(uint64_t *)map);
@@ -203,12 +255,85 @@ TEST_F(example, private_mapping)
 /* A mapping holds the driver, and the driver holds the engine. */
 TEST_F(example, stays_while_mapped)
 {
+	if (!variant->module)
+		SKIP(return, "of no module that is known");
 	close(self->fd);
 	EXPECT_EQ(-EWOULDBLOCK, unload_example(variant->module));
 	EXPECT_EQ(-EWOULDBLOCK, unload_example("faultmap_engine"));
 	EXPECT_EQ(0, fm_write_at(self->map));
-	self->fd = open(variant->node, O_RDWR | O_CLOEXEC);
+	self->fd = open(self->node, O_RDWR | O_CLOEXEC);
 	EXPECT_LE(0, self->fd);
+}
+
+#define SCULL_OR_SKIP() do { \
+	if (!variant->module || strcmp(variant->module, "scull")) \
+		SKIP(return, "not scull"); \
+} while (0)
+
+/* If they are of vmalloc(), each is an area of its own. */
+#define EXPECT_SCULL_PAGES(n) do { \
+	if (strstr(variant->params, "vmalloc")) \
+		EXPECT_EQ(n, scull_areas() - self->areas); \
+} while (0)
+
+TEST_F(example, scull_has_what_was_touched)
+{
+	char *buf = calloc(1, self->page), *zeroes = calloc(1, self->page);
+
+	SCULL_OR_SKIP();
+	EXPECT_SCULL_PAGES(1);
+	for (size_t i = 0; i < self->pages; i++) {
+		memset(buf, 1, self->page);
+		EXPECT_TRUE(read_page(self, i, buf));
+		EXPECT_EQ(0, memcmp(buf, zeroes, self->page));
+	}
+	EXPECT_SCULL_PAGES(1);
+	EXPECT_EQ(0, fm_read_at(self->map + 3 * self->page));
+	EXPECT_EQ(0, fm_write_at(self->map + 5 * self->page));
+	EXPECT_SCULL_PAGES(3);
+	free(zeroes);
+	free(buf);
+}
+
+TEST_F(example, scull_is_emptied_while_mapped)
+{
+	int fd;
+
+	SCULL_OR_SKIP();
+	for (size_t i = 0; i < self->pages; i++)
+		fm_stamp_page(self->map + i * self->page, i);
+	EXPECT_SCULL_PAGES((int)self->pages);
+	fd = open(self->node, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	EXPECT_LE(0, fd);
+	EXPECT_SCULL_PAGES(0);
+	EXPECT_EQ(0, lseek(self->fd, 0, SEEK_END));
+	EXPECT_EQ(SIGBUS, fm_read_at(self->map));
+	EXPECT_EQ(1, pwrite(fd, "x", 1, self->page));
+	EXPECT_EQ(0, *(uint64_t *)self->map);
+	EXPECT_EQ('x', self->map[self->page]);
+	EXPECT_EQ(0, self->map[self->page + 1]);
+	EXPECT_EQ(SIGBUS, fm_read_at(self->map + 2 * self->page));
+	EXPECT_SCULL_PAGES(2);
+	close(fd);
+}
+
+/* A mapping that is larger than what there is shows what is written later. */
+TEST_F(example, scull_grows_into_a_mapping)
+{
+	size_t pages = self->pages + 4;
+
+	SCULL_OR_SKIP();
+	if (!variant->grows)
+		SKIP(return, "no mapping grows");
+	self->map = mremap(self->map, self->pages * self->page, pages * self->page,
+			   MREMAP_MAYMOVE);
+	ASSERT_NE(MAP_FAILED, self->map);
+	EXPECT_EQ(SIGBUS, fm_read_at(self->map + (pages - 1) * self->page));
+	EXPECT_EQ(1, pwrite(self->fd, "y", 1, (pages - 1) * self->page + 9));
+	EXPECT_EQ('y', self->map[(pages - 1) * self->page + 9]);
+	EXPECT_EQ(-1, pwrite(self->fd, "z", 1, 64 << 20));
+	EXPECT_EQ(EFBIG, errno);
+	self->pages = pages;
 }
 
 TEST_HARNESS_MAIN

@@ -130,7 +130,7 @@ static unsigned int block_sizes(void)
 	unsigned int n = 0;
 
 	if (file && fgets(line, sizeof(line), file)) {
-		while ((word = strtok_r(NULL, " \n", &rest)))
+		while ((word = strtok_r(NULL, "\n ", &rest)))
 			n += *word >= '0' && *word <= '9';
 		n--;	/* the node's number */
 	}

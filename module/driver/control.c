@@ -77,8 +77,9 @@ faultmap_create_view(const struct faultmap_create *create)
 }
 
 /*
- * A file, its descriptor and its dentry come from the kernel, and where the caller's cgroup is full they wake its OOM killer. See first that there
- * is room for them: that fails like anything else.
+ * A file, its descriptor and its dentry come from the kernel, and where the caller's
+ * cgroup is full they wake its OOM killer. See first that there is room for them: that
+ * fails like anything else.
  */
 static int faultmap_find_room(void)
 {

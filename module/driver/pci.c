@@ -37,8 +37,11 @@ static int faultmap_pci_show(struct faultmap_pci *bound, const char *name)
 		return PTR_ERR(bound->buf);
 	snprintf(prefix, sizeof(prefix), "pci-%s", name);
 	ret = faultmap_nodes_add(&bound->nodes, bound->buf, prefix);
-	if (ret)
+	if (ret) {
+		/* Somebody may have opened one of the nodes. */
+		fm_object_kill(&bound->buf->obj);
 		faultmap_buffer_put(bound->buf);
+	}
 	return ret;
 }
 

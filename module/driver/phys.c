@@ -61,6 +61,9 @@ static int faultmap_phys_show(void)
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);
 	ret = faultmap_nodes_add(&faultmap_phys_nodes, buf, faultmap_phys.name);
+	/* Somebody may have opened one of the nodes. */
+	if (ret)
+		fm_object_kill(&buf->obj);
 	faultmap_buffer_put(buf);
 	return ret;
 }

@@ -113,6 +113,9 @@ static void fm_fill_span(struct fm_fill *fill, pte_t *pte,
 		else
 			run = fm_fill_scattered(fill, pte, addr, pgoff, count,
 						prot);
+		/* What nobody has touched yet is left out. */
+		if (!run && fill->file->obj->ops->frames && !fm_revoked(fill->file))
+			run = 1;
 		if (!run)
 			break;
 		addr += run << PAGE_SHIFT;

@@ -170,7 +170,7 @@ static fm_fill_fn fm_choose_remap(const struct fm_object_ops *ops)
 
 static int fm_eager_mmap(struct fm_file *file, struct vm_area_struct *vma)
 {
-	if (!file->view->batched)
+	if (!file->view->batched || !fm_can_batch(file->obj->ops))
 		return fm_do_eager_mmap(file, vma,
 				fm_choose_remap(file->obj->ops));
 	vm_flags_set(vma, FM_REMAP_FLAGS);
@@ -310,6 +310,7 @@ static void fm_unmap(struct fm_object *obj, pgoff_t from)
  */
 void fm_unmap_all(struct fm_object *obj, pgoff_t from)
 {
+	unsigned long since = jiffies;
 	bool found;
 
 	lockdep_assert_held(&obj->open_lock);
@@ -320,7 +321,10 @@ void fm_unmap_all(struct fm_object *obj, pgoff_t from)
 	fm_unmap(obj, from);
 	if (found)
 		return;
-	while (!fm_find_in_i_mmap(obj))
+	while (!fm_find_in_i_mmap(obj)) {
+		WARN_ONCE(time_after(jiffies, since + 10 * HZ),
+			  "an mmap() that called fm_mmap() neither ends nor fails\n");
 		usleep_range(20, 100);
+	}
 	fm_unmap(obj, from);
 }

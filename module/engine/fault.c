@@ -170,7 +170,7 @@ static bool fm_resolve_huge(struct fm_file *file,
 
 	return start >= vma->vm_start && start + PMD_SIZE <= vma->vm_end &&
 	       fm_resolve(file, linear_page_index(vma, start),
-			  HPAGE_PMD_NR, true, pfn) == HPAGE_PMD_NR &&
+			  HPAGE_PMD_NR, false, pfn) == HPAGE_PMD_NR &&
 	       IS_ALIGNED(*pfn, HPAGE_PMD_NR);
 }
 

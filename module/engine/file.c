@@ -17,8 +17,7 @@ static int fm_file_add(struct fm_file *file)
 
 	if (mutex_lock_killable(&obj->open_lock))
 		return -EINTR;
-	/* Only an object that was killed has no pages. */
-	if (!obj->npages)
+	if (obj->dead)
 		ret = -ENODEV;
 	else if (obj->ops->populate)
 		ret = obj->ops->populate(obj);
@@ -171,6 +170,17 @@ static void fm_copy_addr(void *addr, void *memory, size_t len,
 		memcpy(addr, memory, len);
 }
 
+/* Memory that nobody has touched yet reads as zeroes, and is not allocated for that. */
+static ssize_t fm_copy_nothing(const struct fm_file *file, pgoff_t pgoff, void *memory,
+			       size_t len, enum fm_direction direction)
+{
+	if (direction == FM_TO_OBJECT || !file->obj->ops->frames || fm_revoked(file) ||
+	    pgoff >= READ_ONCE(file->obj->npages))
+		return 0;
+	memset(memory, 0, len);
+	return len;
+}
+
 /**
  * fm_copy() - copy between kernel memory and the object
  * @file: a file of the object
@@ -198,7 +208,7 @@ ssize_t fm_copy(struct fm_file *file, loff_t pos, void *memory,
 	done = min_t(size_t, len, PAGE_SIZE - offset);
 	idx = fm_read_lock(file);
 	if (!fm_resolve(file, pgoff, 1, direction == FM_TO_OBJECT, &pfn))
-		done = 0;
+		done = fm_copy_nothing(file, pgoff, memory, done, direction);
 	else if (fm_has_failed(ops, pfn))
 		done = -EIO;
 	else if (ops->is_linear)

@@ -48,19 +48,22 @@ enum fm_addresses {
  * struct fm_object_ops - what the engine must know of an object's memory
  * @addresses: what its table has, if there is one
  * @has_pages: its pages may be referenced, and so be handed to user space: each has a
- *	reference count of its own, or is part of a folio that is aligned in the object
- *	to its own size, as the page cache has them
+ *	reference count of its own, or, if fm_can_keep_folios(), is part of a folio that
+ *	is aligned in the object to its own size, as the page cache has them, and that
+ *	fm_folio_adopt() was told of
  * @is_linear: it is a device's memory: consecutive frames without struct pages, from
  *	&fm_object.first_pfn on, which the kernel sees at &fm_object.io. There is no table
  * @frames: the question, if there is no table and the memory is not linear: stores the
  *	frame at page offset @pgoff in @pfn, and returns how many, at most @max, are
  *	consecutive from there on; 0 if there is none. It is called in a read section of
- *	the object, for offsets inside it, and the answer holds until that ends. With
- *	@touch, it may sleep and allocate what is not there yet; without, it may do
- *	neither, since a lock of a page table may be held
- * @populate: called by each fm_file_create(), one at a time and before any other call
- *	for that file, to see that memory is there; may sleep. Returns 0 or a negative
- *	errno, for the caller. May be NULL
+ *	the object, and the answer holds until that ends. With @touch, it may sleep and
+ *	allocate what is not there yet, and 0 means that it cannot: SIGBUS, or -ENOSPC
+ *	for write(2). Without, it may do neither, since a lock of a page table may be
+ *	held; then it is also asked for what fm_object_shrink() and fm_object_kill() are
+ *	just taking away, and has to answer as long as these have not returned
+ * @populate: called by each fm_file_create(), and so by each open(2), one at a time, to
+ *	see that memory is there: it does nothing if it is. May sleep. Returns 0 or a
+ *	negative errno, for the caller. May be NULL
  * @map: maps a VMA eagerly, which lies inside the object, instead of the engine; called
  *	in a read section, with the mmap_lock held for writing. Returns 0 or a negative
  *	errno, for mmap(2). NULL but where frames may not be mapped one by one
@@ -108,6 +111,7 @@ struct fm_table {
  * @inode: the one address space of all mappings of the object, whatever file they were
  *	made through
  * @has_huge: folios of the size of a PMD may be there
+ * @dead: it was killed; guarded by @open_lock
  * @npages: its size; what lies beyond is out of reach for new translations
  * @table: where each page is; filled up to @npages at least
  * @first_pfn: of linear memory, its first frame
@@ -120,12 +124,14 @@ struct fm_table {
  * @pending: eager mappings that may not yet be in the inode's i_mmap tree
  * @awaited: those of them that a zap waits for
  *
- * The owner fills in @has_huge, @first_pfn and @io, before the first file; nothing else.
+ * The owner fills in @has_huge, @first_pfn and @io, before the first file, and may take
+ * the inode's lock and read @npages and its table; nothing else.
  */
 struct fm_object {
 	const struct fm_object_ops *ops;
 	struct inode *inode;
 	bool has_huge;
+	bool dead;
 	unsigned long npages;
 	struct fm_table *table;
 	unsigned long first_pfn;
@@ -290,6 +296,7 @@ static inline bool fm_revoked(const struct fm_file *file)
 extern const struct fm_strategy *const fm_strategies[FM_NR_STRATEGIES];
 
 bool fm_supported(const struct fm_object_ops *ops, enum fm_strategy_id strategy);
+bool fm_can_keep_folios(void);
 bool fm_can_batch(const struct fm_object_ops *ops);
 int fm_mmap(struct file *filp, struct vm_area_struct *vma);
 unsigned long fm_get_unmapped_area(struct file *filp, unsigned long addr,

@@ -37,10 +37,15 @@ static __always_inline void fm_read_unlock(const struct fm_file *file, int idx)
 	srcu_read_unlock(&file->obj->srcu, idx);
 }
 
-/* Whether the kernel has found the memory of a page broken: nobody should look at it. */
+/*
+ * Whether the kernel has found the memory of a page broken, and nobody should look at it,
+ * or, of what an owner answers, has no page there to copy from.
+ */
 static inline bool fm_has_failed(const struct fm_object_ops *ops, unsigned long pfn)
 {
-	return !ops->is_linear && !ops->map && PageHWPoison(pfn_to_page(pfn));
+	if (ops->is_linear || ops->map)
+		return false;
+	return (ops->frames && !pfn_valid(pfn)) || PageHWPoison(pfn_to_page(pfn));
 }
 
 /* file.c */

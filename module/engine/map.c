@@ -154,15 +154,28 @@ bool fm_supported(const struct fm_object_ops *ops, enum fm_strategy_id strategy)
 EXPORT_SYMBOL_GPL(fm_supported);
 
 /**
+ * fm_can_keep_folios() - tell whether memory may be handed out in folios
+ *
+ * Return: false on a kernel that would map what lies beyond the object's end of a folio
+ * that fm_object_shrink() has cut through: there, each page has to be one of its own.
+ */
+bool fm_can_keep_folios(void)
+{
+	return FM_KEEP_FOLIOS;
+}
+EXPORT_SYMBOL_GPL(fm_can_keep_folios);
+
+/**
  * fm_can_batch() - tell whether eager mappings of memory can be batched
  * @ops: what the memory is like
  *
- * Return: false for memory that only its owner can map, and on a kernel that does not
- * let a module fill many entries of a page table at once.
+ * Return: false for memory that only its owner can map, or that may come into being
+ * at a touch, and on a kernel that does not let a module fill many entries of a page
+ * table at once.
  */
 bool fm_can_batch(const struct fm_object_ops *ops)
 {
-	return FM_HAVE_BATCH && !ops->map;
+	return FM_HAVE_BATCH && !ops->map && !ops->frames;
 }
 EXPORT_SYMBOL_GPL(fm_can_batch);
 
@@ -204,6 +217,9 @@ static int fm_do_mmap(struct fm_file *file, struct vm_area_struct *vma)
  * fm_mmap() - map a part of the object: &file_operations.mmap
  * @filp: a file of the object
  * @vma: the VMA, whose vm_pgoff is the offset into the object in pages
+ *
+ * Whoever calls it from an mmap of his own calls it last, returns what it returns, and
+ * leaves vm_ops and vm_private_data alone.
  *
  * Context: the mmap_lock is held for writing.
  * Return: 0; -EINVAL for a private mapping under a strategy that cannot copy on

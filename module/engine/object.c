@@ -69,15 +69,27 @@ static void fm_set_size(struct fm_object *obj, unsigned long npages)
 	i_size_write(obj->inode, (loff_t)npages << PAGE_SHIFT);
 }
 
+/* Memory is in a table, linear or its owner's to answer for, and opaque only in a table. */
+static bool fm_is_contradictory(const struct fm_object_ops *ops)
+{
+	if (ops->is_linear && (ops->frames || ops->has_pages))
+		return true;
+	if (!ops->map)
+		return ops->addresses == FM_OPAQUE;
+	return ops->addresses != FM_OPAQUE || ops->has_pages || ops->is_linear ||
+	       ops->frames;
+}
+
 /**
  * fm_object_init() - make an object
  * @obj: the object, zeroed
  * @ops: what its memory is like
  * @inode: its inode, of which it takes over the reference, on failure too; an ERR_PTR
  *	is a failure
- * @npages: its size, not zero
+ * @npages: its size
  *
- * Return: 0, until fm_object_destroy(), or a negative errno.
+ * Return: 0, until fm_object_destroy(); -EINVAL for what @ops cannot say at once;
+ * -ENOMEM, or the errno of @inode.
  */
 int fm_object_init(struct fm_object *obj, const struct fm_object_ops *ops,
 		   struct inode *inode, unsigned long npages)
@@ -86,6 +98,10 @@ int fm_object_init(struct fm_object *obj, const struct fm_object_ops *ops,
 
 	if (IS_ERR(inode))
 		return PTR_ERR(inode);
+	if (fm_is_contradictory(ops)) {
+		iput(inode);
+		return -EINVAL;
+	}
 	ret = init_srcu_struct(&obj->srcu);
 	if (ret) {
 		iput(inode);
@@ -111,6 +127,7 @@ EXPORT_SYMBOL_GPL(fm_object_init);
  */
 void fm_object_destroy(struct fm_object *obj)
 {
+	WARN_ON_ONCE(!list_empty(&obj->files));
 	fm_table_free(obj);
 	cleanup_srcu_struct(&obj->srcu);
 	iput(obj->inode);
@@ -133,6 +150,8 @@ EXPORT_SYMBOL_GPL(fm_object_destroy);
  */
 void fm_folio_adopt(struct fm_object *obj, struct folio *folio, pgoff_t pgoff)
 {
+	/* Else the kernel would map one page in place of another. */
+	WARN_ON_ONCE(!IS_ALIGNED(pgoff, folio_nr_pages(folio)));
 	folio_ref_add(folio, folio_nr_pages(folio));
 	folio->mapping = obj->inode->i_mapping;
 	folio->index = pgoff;
@@ -162,7 +181,8 @@ static void fm_wait_faults(struct fm_object *obj, pgoff_t from, pgoff_t to)
 {
 	pgoff_t i;
 
-	if (!obj->ops->has_pages)
+	/* Without a file there is no mapping, and maybe no memory yet. */
+	if (!obj->ops->has_pages || list_empty_careful(&obj->files))
 		return;
 	for (i = from; i < to; i++) {
 		struct page *page = fm_object_page(obj, i);
@@ -201,11 +221,14 @@ static void fm_count_zap(struct fm_view *view, pgoff_t from)
  * @npages: its new size, not less than it is; the memory is there, or will be at the
  *	first touch, and shows nothing that it should not
  *
- * Context: the caller holds the inode lock, or keeps others from changing the size.
+ * An object that was killed does not grow.
+ *
+ * Context: the caller holds the inode lock, which fm_object_kill() takes.
  */
 void fm_object_grow(struct fm_object *obj, unsigned long npages)
 {
-	fm_set_size(obj, npages);
+	if (!obj->dead)
+		fm_set_size(obj, npages);
 }
 EXPORT_SYMBOL_GPL(fm_object_grow);
 
@@ -217,15 +240,17 @@ EXPORT_SYMBOL_GPL(fm_object_grow);
  * When this returns 0, nothing shows or uses what lies beyond, but for pages that
  * somebody has pinned, and its memory is the owner's.
  *
- * Context: may sleep; the caller holds the inode lock, or keeps others from changing
- * the size; no mmap_lock may be held.
- * Return: 0, or -EINTR if the caller is being killed, and nothing has changed.
+ * Context: may sleep; the caller holds the inode lock; no mmap_lock may be held.
+ * Return: 0; -EINVAL if it is smaller than that; -EINTR if the caller is being killed.
+ * After a failure nothing has changed.
  */
 int fm_object_shrink(struct fm_view *view, unsigned long npages)
 {
 	struct fm_object *obj = view->obj;
 	unsigned long before = obj->npages;
 
+	if (npages > before)
+		return -EINVAL;
 	if (mutex_lock_killable(&obj->open_lock))
 		return -EINTR;
 	fm_set_size(obj, npages);
@@ -292,6 +317,7 @@ void fm_object_kill(struct fm_object *obj)
 	inode_lock(obj->inode);
 	mutex_lock(&obj->open_lock);
 	before = obj->npages;
+	obj->dead = true;
 	fm_revoke_files(obj);
 	fm_set_size(obj, 0);
 	fm_zap(obj, 0, before);

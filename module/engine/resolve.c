@@ -58,6 +58,17 @@ static unsigned long fm_resolve_in_table(const struct fm_object *obj,
 	return min(run, max);
 }
 
+/* Of what the owner answers, no more is believed than was asked for. */
+static unsigned long fm_ask(struct fm_object *obj, pgoff_t pgoff, unsigned long max,
+			    bool touch, unsigned long *pfn)
+{
+	unsigned long run = obj->ops->frames(obj, pgoff, max, touch, pfn);
+
+	if (!run || WARN_ON_ONCE(obj->ops->has_pages && !pfn_valid(*pfn)))
+		return 0;
+	return min(run, max);
+}
+
 static unsigned long fm_resolve_run(struct fm_object *obj, pgoff_t pgoff,
 				    unsigned long max, bool touch, unsigned long *pfn)
 {
@@ -70,7 +81,7 @@ static unsigned long fm_resolve_run(struct fm_object *obj, pgoff_t pgoff,
 	if (table)
 		return fm_resolve_in_table(obj, table, pgoff, max, pfn);
 	if (obj->ops->frames)
-		return obj->ops->frames(obj, pgoff, max, touch, pfn);
+		return fm_ask(obj, pgoff, max, touch, pfn);
 	if (!obj->ops->is_linear)
 		return 0;
 	*pfn = obj->first_pfn + pgoff;
@@ -109,6 +120,20 @@ static unsigned long fm_resolve_singly(struct fm_object *obj, pgoff_t pgoff,
 	return i;
 }
 
+/* Two loops, since to ask of each entry what it is would cost two instructions. */
+static void fm_entry_pfns(enum fm_addresses addresses, const unsigned long *entry,
+			  unsigned long n, unsigned long *pfn)
+{
+	unsigned long i;
+
+	if (addresses == FM_DIRECT)
+		for (i = 0; i < n; i++)
+			pfn[i] = fm_entry_pfn(FM_DIRECT, READ_ONCE(entry[i]));
+	else
+		for (i = 0; i < n; i++)
+			pfn[i] = fm_entry_pfn(FM_VMALLOC, READ_ONCE(entry[i]));
+}
+
 /**
  * fm_resolve_array() - ask the same of each of several pages
  * @file: the file through which it is asked
@@ -126,10 +151,8 @@ static unsigned long fm_resolve_singly(struct fm_object *obj, pgoff_t pgoff,
 unsigned long fm_resolve_array(const struct fm_file *file, pgoff_t pgoff,
 			       unsigned long max, bool touch, unsigned long *pfn)
 {
-	enum fm_addresses addresses = file->obj->ops->addresses;
 	const struct fm_table *table;
 	unsigned long left = fm_find(file->obj, pgoff, &table);
-	unsigned long *entry, i;
 
 	if (!left || fm_revoked(file))
 		return 0;
@@ -137,9 +160,7 @@ unsigned long fm_resolve_array(const struct fm_file *file, pgoff_t pgoff,
 	if (!table)
 		return fm_resolve_singly(file->obj, pgoff, max, touch, pfn);
 	max = min(max, FM_LEAF_ENTRIES - (pgoff & (FM_LEAF_ENTRIES - 1)));
-	entry = fm_entry(table, pgoff);
-	for (i = 0; i < max; i++)
-		pfn[i] = fm_entry_pfn(addresses, READ_ONCE(entry[i]));
+	fm_entry_pfns(file->obj->ops->addresses, fm_entry(table, pgoff), max, pfn);
 	return max;
 }
 
@@ -170,7 +191,7 @@ struct page *fm_resolve_page(const struct fm_file *file, pgoff_t pgoff)
 
 /**
  * fm_object_page() - a page of an object that has pages, whatever its size is now
- * @obj: the object
+ * @obj: the object, which has a file
  * @pgoff: offset into it
  *
  * Context: the memory is still there.
@@ -178,11 +199,15 @@ struct page *fm_resolve_page(const struct fm_file *file, pgoff_t pgoff)
  */
 struct page *fm_object_page(struct fm_object *obj, pgoff_t pgoff)
 {
-	unsigned long pfn;
+	unsigned long pfn, run;
+	int idx;
 
 	if (obj->table)
 		return fm_entry_page(obj->ops->addresses, fm_load(obj->table, pgoff));
-	return obj->ops->frames(obj, pgoff, 1, false, &pfn) ? pfn_to_page(pfn) : NULL;
+	idx = srcu_read_lock(&obj->srcu);
+	run = fm_ask(obj, pgoff, 1, false, &pfn);
+	srcu_read_unlock(&obj->srcu, idx);
+	return run ? pfn_to_page(pfn) : NULL;
 }
 
 /**

@@ -83,7 +83,7 @@ void fm_table_free(struct fm_object *obj)
 
 /**
  * fm_table_add() - enter pages
- * @obj: the object, with room for them in the table, and not as large yet
+ * @obj: the object, with room for them in the table; it has no file yet, or is smaller
  * @first: the page of the object that the first one is
  * @addr: its kernel address, which those of the others follow
  * @npages: how many pages

@@ -40,13 +40,15 @@ int fm_view_init(struct fm_view *view, struct fm_object *obj,
 EXPORT_SYMBOL_GPL(fm_view_init);
 
 /**
- * fm_view_destroy() - undo fm_view_init()
+ * fm_view_destroy() - undo fm_view_init(), whether that succeeded or not
  * @view: the view, of which no file is left
  */
 void fm_view_destroy(struct fm_view *view)
 {
 	free_percpu(view->histories);
 	free_percpu(view->counters);
+	view->histories = NULL;
+	view->counters = NULL;
 }
 EXPORT_SYMBOL_GPL(fm_view_destroy);
 

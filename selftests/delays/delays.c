@@ -205,10 +205,17 @@ static void delays_probe(struct delays_function *function, const Elf_Sym *sym,
 	function->error = register_kretprobe(&function->probe);
 }
 
-static bool delays_wants(const Elf_Sym *sym, const char *name)
+static bool delays_wants(const Elf_Sym *sym, const char *name,
+			 const struct module *module)
 {
 	unsigned int i;
 
+	/*
+	 * It is the last one in the module's code, and of a function that ftrace does not
+	 * know, arch_prepare_optimized_kprobe() decodes on behind the end, maybe to oops.
+	 */
+	if (sym->st_value == (unsigned long)module->exit)
+		return false;
 	if (!sym->st_value || delays_leaves_out(name) ||
 	    (sym->st_shndx != SHN_UNDEF && ELF_ST_TYPE(sym->st_info) != STT_FUNC))
 		return false;
@@ -230,7 +237,7 @@ static void delays_begin(struct delays_module *ours, struct module *module)
 	WRITE_ONCE(ours->module, module);
 	for (i = 1; i < all->num_symtab && delays_nr < DELAYS_FUNCTIONS; i++) {
 		sym = &all->symtab[i];
-		if (!delays_wants(sym, all->strtab + sym->st_name))
+		if (!delays_wants(sym, all->strtab + sym->st_name, module))
 			continue;
 		delays_probe(&delays_functions[delays_nr], sym,
 			     all->strtab + sym->st_name, module);

@@ -239,10 +239,25 @@ build_delays()
 	cp "$sources/selftests/delays/faultmap_delays.ko" "$run"
 }
 
+# Somebody's own module, which may stand on the engine; its files go beside its source.
+build_own()
+{
+	local own=$sources/out/own
+
+	[ -n "$MODULE" ] || return 0
+	mkdir -p "$own" "$run/own"
+	rsync -a --delete --exclude='*.o' --exclude='*.ko' --exclude='.*.cmd' "$MODULE/" "$own/"
+	in_root make -C "/lib/modules/$release/build" M=/build/out/own \
+		KBUILD_EXTRA_SYMBOLS=/build/module/Module.symvers \
+		KCFLAGS=-I/build/module/engine modules
+	cp "$own"/*.ko "$run/own/"
+	cp "$own"/*.ko "$MODULE/"
+}
+
 # build_all FLAG...: the flags are for the driver's make
 build_all()
 {
-	in_root bash selftests/vm/build "$@" && build_delays
+	in_root bash selftests/vm/build "$@" && build_delays && build_own
 }
 
 build()
