@@ -28,7 +28,7 @@ help:
 	@echo '  make regress            a few cells against their recorded costs'
 	@echo '  make resize             what a change of a buffer'"'"'s size costs'
 	@echo '  make matrix             the selftests on every kernel, and notes/matrix.md of what they saw'
-	@echo '  make vm RUN='\''COMMAND'\''    one command in a guest with the module loaded'
+	@echo '  make vm RUN='\''COMMAND'\''    one command in a guest with the module loaded; MODULE=DIR: yours, too'
 	@echo '  make vm                 a shell there'
 	@echo '  make test-windows       the selftests with other windows for lazy-pfn'
 	@echo '  make test-poisoned      the selftests on memory that nobody but the driver clears'

@@ -82,7 +82,6 @@ static void fail_one(struct __test_metadata *_metadata, void *image,
 	EXPECT_FALSE(exists(FM_CONTROL));
 	EXPECT_FALSE(exists("/dev/faultmap/pages-lazy"));
 	EXPECT_FALSE(exists("/dev/faultmap/phys-eager"));
-	EXPECT_FALSE(exists("/sys/kernel/debug/faultmap"));
 	EXPECT_FALSE(exists("/sys/bus/pci/drivers/faultmap"));
 }
 

@@ -24,7 +24,6 @@ TEST_F(module, load_and_unload_twice)
 		ASSERT_EQ(0, unload());
 		EXPECT_FALSE(exists(FM_CONTROL));
 		EXPECT_FALSE(exists("/dev/faultmap/pages-lazy"));
-		EXPECT_FALSE(exists("/sys/kernel/debug/faultmap"));
 		ASSERT_EQ(0, load(""));
 	}
 }

@@ -34,9 +34,9 @@ struct fm_object;
 
 /**
  * enum fm_addresses - what the kernel addresses in an object's table are
- * @FM_DIRECT: of the direct map: virt_to_page() applies
- * @FM_VMALLOC: of vmalloc(): vmalloc_to_page() applies
- * @FM_OPAQUE: good for copying only; the object is mapped by &fm_object_ops.map
+ * @FM_DIRECT: addresses of the direct map, for virt_to_page()
+ * @FM_VMALLOC: addresses of vmalloc(), for vmalloc_to_page()
+ * @FM_OPAQUE: addresses to copy from and to, and no more; &fm_object_ops.map maps them
  */
 enum fm_addresses {
 	FM_DIRECT,
@@ -46,7 +46,7 @@ enum fm_addresses {
 
 /**
  * struct fm_object_ops - what the engine must know of an object's memory
- * @addresses: what its table has, if there is one
+ * @addresses: what kind of kernel addresses its table has, if there is one
  * @has_pages: its pages may be referenced, and so be handed to user space: each has a
  *	reference count of its own, or, if fm_can_keep_folios(), is part of a folio that
  *	is aligned in the object to its own size, as the page cache has them, and that
@@ -66,8 +66,8 @@ enum fm_addresses {
  *	negative errno, for the caller. May be NULL
  * @map: maps a VMA eagerly, which lies inside the object, instead of the engine; called
  *	in a read section, with the mmap_lock held for writing. Returns 0 or a negative
- *	errno, for mmap(2). NULL but where frames may not be mapped one by one
- * @prot: what the protection of a VMA has to be for this memory. May be NULL
+ *	errno, for mmap(2). Set it only if frames must not be mapped one by one
+ * @prot: returns the protection to map this memory with; @prot is the VMA's. May be NULL
  */
 struct fm_object_ops {
 	enum fm_addresses addresses;
@@ -82,7 +82,7 @@ struct fm_object_ops {
 
 /*
  * What an entry of an object's table has in the bits that are zero in a page's
- * address: a mark of its owner's, and how many pages from there on, itself included,
+ * address: a flag for the owner to use, and how many pages from there on, itself included,
  * lie in consecutive frames, as far as that can be said.
  */
 #define FM_MARK		BIT(0)
@@ -113,12 +113,12 @@ struct fm_table {
  * @has_huge: folios of the size of a PMD may be there
  * @dead: it was killed; guarded by @open_lock
  * @npages: its size; what lies beyond is out of reach for new translations
- * @table: where each page is; filled up to @npages at least
+ * @table: where each page is; filled up to @npages at least, once there is a file
  * @first_pfn: of linear memory, its first frame
  * @io: of linear memory, where the kernel sees it
  * @srcu: held by whoever asks for a page, until the answer is used up
- * @open_lock: held while a file is added, by &fm_object_ops.populate too, and by all
- *	who zap translations until these are gone; inside the inode lock
+ * @open_lock: held while a file is added, during &fm_object_ops.populate too, and while
+ *	translations are zapped; it nests inside the inode lock, and outside no mmap_lock
  * @lock: guards the lists
  * @files: the open files
  * @pending: eager mappings that may not yet be in the inode's i_mmap tree
@@ -158,8 +158,8 @@ struct fm_file;
  * struct fm_strategy - a way to map an object
  * @name: "eager", "lazy", "eager-page" or "lazy-pfn"
  * @id: its index in fm_strategies[]
- * @by_page: hands out struct pages, not frames
- * @cow: private (copy-on-write) mappings come out right
+ * @by_page: it maps struct pages, not frames
+ * @cow: it maps private (copy-on-write) mappings right
  * @vm_ops: for every mapping
  * @mmap: what is to be done at mmap(2), or NULL; called with the mmap_lock held
  *	for writing on a VMA that lies inside the object
@@ -196,7 +196,7 @@ struct fm_counters {
  * @obj: the memory
  * @strategy: how it is mapped
  * @batched: an eager mapping is filled as a lazy one is; only if fm_can_batch()
- * @window: pages around a fault, or 0 to let @histories tell; 1 at first
+ * @window: pages around a fault, or 0 to let @histories tell; 1 by default
  * @histories: what each CPU has learned of the faults
  * @id: tells views apart in trace events
  * @counters: a set for each CPU, only ever incremented
@@ -230,7 +230,7 @@ struct fm_file {
 	bool revoked;
 };
 
-/* object.c */
+/* What each function does, expects and returns is said where it is: in object.c, */
 struct inode *fm_inode_create(void);
 int fm_object_init(struct fm_object *obj, const struct fm_object_ops *ops,
 		   struct inode *inode, unsigned long npages);
@@ -243,7 +243,7 @@ unsigned long fm_object_extents(struct fm_object *obj);
 void fm_folio_adopt(struct fm_object *obj, struct folio *folio, pgoff_t pgoff);
 void fm_folio_abandon(struct folio *folio);
 
-/* table.c */
+/* in table.c, */
 int fm_table_reserve(struct fm_object *obj, unsigned long from, unsigned long to);
 void fm_table_add(struct fm_object *obj, unsigned long first, void *addr,
 		  unsigned long npages, bool mark_each);
@@ -271,13 +271,13 @@ static __always_inline struct page *fm_entry_page(enum fm_addresses addresses,
 	return vmalloc_to_page(fm_entry_addr(entry));
 }
 
-/* view.c */
+/* in view.c, */
 int fm_view_init(struct fm_view *view, struct fm_object *obj,
 		 enum fm_strategy_id strategy);
 void fm_view_destroy(struct fm_view *view);
 void fm_view_count(const struct fm_view *view, struct fm_counters *sum);
 
-/* file.c */
+/* in file.c, */
 struct fm_file *fm_file_create(struct fm_view *view);
 void fm_file_free(struct fm_file *file);
 void fm_file_attach(struct file *filp, struct fm_file *file);
@@ -292,7 +292,7 @@ static inline bool fm_revoked(const struct fm_file *file)
 	return READ_ONCE(file->revoked);
 }
 
-/* map.c */
+/* and in map.c. */
 extern const struct fm_strategy *const fm_strategies[FM_NR_STRATEGIES];
 
 bool fm_supported(const struct fm_object_ops *ops, enum fm_strategy_id strategy);

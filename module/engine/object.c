@@ -140,13 +140,12 @@ EXPORT_SYMBOL_GPL(fm_object_destroy);
  * @folio: a folio of its memory, on no list and of no other file
  * @pgoff: the page of the object that its first one is
  *
- * As of those of the page cache. By that the kernel tells which futex is meant. Where
- * it would split a folio it counts on the references that the page cache has on one,
- * and takes any others for its own: so the folio gets these. Without them the kernel
- * would find all other mappings, and drop references that those of frames never had.
+ * Sets the folio's mapping and index, as those of the page cache have them, by which the
+ * kernel finds a shared futex. It also takes a reference for each page, as the page cache
+ * does: a kernel that would split a folio counts on these. Without them it would unmap
+ * the folio everywhere, and drop references that mappings of frames never had.
  *
- * What is done with it by the kernel is done under its lock: until
- * fm_folio_abandon(), the owner must not free it.
+ * Until fm_folio_abandon(), the owner must not free it.
  */
 void fm_folio_adopt(struct fm_object *obj, struct folio *folio, pgoff_t pgoff)
 {

@@ -38,8 +38,8 @@ static int fm_table_extend(struct fm_object *obj, unsigned long nr)
 /**
  * fm_table_reserve() - have room in the table
  * @obj: the object; whoever calls keeps others from changing its size
- * @from: before that page, there is room already
- * @to: for so many pages there is to be
+ * @from: so many pages have room already
+ * @to: so many pages need room
  *
  * Room that is not used, after a failure or a shrink, stays with the object.
  *
@@ -124,9 +124,9 @@ static unsigned long fm_run_before(enum fm_addresses addresses, unsigned long en
  * @from: the first page that is new
  * @to: the page behind the last one, the end of what was entered
  *
- * Until then, the new pages must not be seen. The pages before the first of them gain
- * what it goes on with, as far as that can be noted. Readers may look at those, and see
- * the new run or the old one.
+ * To be called before fm_object_grow() lets the new pages be seen. The pages before the
+ * first of them gain what it goes on with, as far as that can be noted. Readers may look
+ * at those, and see the new run or the old one.
  *
  * Context: may sleep.
  */

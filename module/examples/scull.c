@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A device that grows by write(2), and gets each page at its first touch: what nopage
- * was made for. Opened with O_TRUNC it is emptied, though it may be mapped; a mapping
- * may be larger than it is, by mremap(2), and shows what is written later.
+ * was made for. Its size is in whole pages. Opened with O_TRUNC it is emptied, though it
+ * may be mapped; a mapping may be larger than it is, and shows what is written later.
  *
  * For a device of your own, change where a page comes from (scull_get) and where it goes
  * (scull_empty).
@@ -34,8 +34,8 @@ static struct fm_view scull_view;
 static void *scull_get(void)
 {
 	if (use_vmalloc)
-		return __vmalloc(PAGE_SIZE, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-	return (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+		return __vmalloc(PAGE_SIZE, FM_GFP | __GFP_ZERO);
+	return (void *)get_zeroed_page(FM_GFP);
 }
 
 static void scull_put(void *addr)
@@ -60,7 +60,7 @@ static void *scull_touch(pgoff_t pgoff)
 	return xa_is_err(other) ? NULL : other;
 }
 
-/* The one question; only with @touch may it sleep. */
+/* Returns the frame of a page; it may sleep only if @touch is set. */
 static unsigned long scull_frames(struct fm_object *obj, pgoff_t pgoff,
 				  unsigned long max, bool touch, unsigned long *pfn)
 {
@@ -79,7 +79,7 @@ static const struct fm_object_ops scull_ops = {
 	.frames		= scull_frames,
 };
 
-/* When the pages are freed, nobody but who has pinned one has it. */
+/* When the pages are freed, only pinned ones are still referenced. */
 static int scull_empty(void)
 {
 	unsigned long i;

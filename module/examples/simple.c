@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The old book's pair of devices over one buffer: /dev/simple-remap maps all of it at
- * mmap(2), by remap_pfn_range(), /dev/simple-fault each page at its first touch. What
- * nopage once did in a driver, and remap_page_range(), is now the engine's.
+ * mmap(2), by remap_pfn_range(), /dev/simple-fault each page at its first touch. The
+ * engine does what nopage and remap_page_range() once did in a driver.
  *
  * For a device of your own, change where the memory comes from, and the strategies
  * under which it is offered.
@@ -37,7 +37,7 @@ static int simple_fault_open(struct inode *inode, struct file *filp)
 	return fm_open(&simple_fault_view, filp);
 }
 
-/* But for the open, a file is wholly the engine's. */
+/* The engine implements every file operation but open. */
 #define SIMPLE_FOPS(open_) {					\
 	.owner			= THIS_MODULE,			\
 	.open			= (open_),			\
