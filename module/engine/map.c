@@ -47,37 +47,20 @@ int fm_vma_mremap(struct vm_area_struct *vma)
 	return 0;
 }
 
-static ssize_t fm_access_page(struct vm_area_struct *vma,
-			      unsigned long addr, void *obj, size_t len,
-				    enum fm_direction direction)
-{
-	loff_t pos = ((loff_t)vma->vm_pgoff << PAGE_SHIFT) + addr - vma->vm_start;
-
-	len = min_t(size_t, len, vma->vm_end - addr);
-	return fm_copy(vma->vm_file->private_data, pos, obj, len, direction);
-}
-
 /*
  * ptrace(2) and /proc/PID/mem, on mappings of page frames: where there is no
  * struct page to take, the kernel leaves the copying to the driver, and with it
- * the question whether it is allowed.
+ * the question whether it is allowed. It asks again for what lies behind the page.
  */
-int fm_vma_access(struct vm_area_struct *vma, unsigned long addr,
-		  void *obj, int len, int write)
+int fm_vma_access(struct vm_area_struct *vma, unsigned long addr, void *buf,
+		  int len, int write)
 {
-	int done = 0;
-	ssize_t n;
+	loff_t pos = ((loff_t)vma->vm_pgoff << PAGE_SHIFT) + addr - vma->vm_start;
 
 	if (!(vma->vm_flags & (write ? VM_WRITE : VM_READ | VM_MAYREAD)))
 		return -EACCES;
-	while (done < len && addr + done < vma->vm_end) {
-		n = fm_access_page(vma, addr + done, obj + done, len - done,
-				   write ? FM_TO_OBJECT : FM_FROM_OBJECT);
-		if (n <= 0)
-			break;
-		done += n;
-	}
-	return done ?: -EFAULT;
+	return fm_copy(vma->vm_file->private_data, pos, buf, len,
+		       write ? FM_TO_OBJECT : FM_FROM_OBJECT);
 }
 
 /*
