@@ -126,6 +126,12 @@ FIXTURE_TEARDOWN(example)
 		EXPECT_EQ(0, unload_example(variant->module));
 }
 
+/* The harness of 6.1 goes on with a test whose setup has skipped it. */
+#define LOADED_OR_RETURN() do { \
+	if (!self->loaded) \
+		return; \
+} while (0)
+
 static bool read_page(const FIXTURE_DATA(example) *self, size_t i, char *buf)
 {
 	return pread(self->fd, buf, self->page, i * self->page) == (ssize_t)self->page;
@@ -137,6 +143,7 @@ TEST_F(example, shows_its_own_bytes)
 	char *buf = malloc(self->page), *again;
 	size_t i;
 
+	LOADED_OR_RETURN();
 	again = mmap(NULL, 4 * self->page, PROT_READ, MAP_SHARED, self->fd,
 		     2 * self->page);
 	ASSERT_NE(MAP_FAILED, again);
@@ -164,6 +171,7 @@ TEST_F(example, ends_where_it_ends)
 {
 	char *map, byte;
 
+	LOADED_OR_RETURN();
 	map = mmap(NULL, 2 * self->page, PROT_READ, MAP_SHARED, self->fd,
 		   (self->pages - 1) * self->page);
 	EXPECT_EQ(MAP_FAILED, map);
@@ -182,6 +190,7 @@ TEST_F(example, mremap_growth)
 	size_t pages = self->pages + 4;
 	char *map;
 
+	LOADED_OR_RETURN();
 	fm_stamp_page(self->map + (self->pages - 1) * self->page, 9);
 	map = mremap(self->map, self->pages * self->page, pages * self->page,
 		     MREMAP_MAYMOVE);
@@ -201,6 +210,7 @@ TEST_F(example, partial_unmap_and_move)
 {
 	char *map = self->map, *moved;
 
+	LOADED_OR_RETURN();
 	for (size_t i = 0; i < 8; i++)
 		fm_stamp_page(map + i * self->page, i);
 	EXPECT_EQ(0, munmap(map + 2 * self->page, 2 * self->page));
@@ -218,6 +228,7 @@ TEST_F(example, fork_and_mprotect)
 	int status;
 	pid_t pid;
 
+	LOADED_OR_RETURN();
 	fm_stamp_page(self->map, 1);
 	pid = fork();
 	if (!pid) {
@@ -239,6 +250,7 @@ TEST_F(example, private_mapping)
 {
 	char *map;
 
+	LOADED_OR_RETURN();
 	fm_stamp_page(self->map, 1);
 	map = mmap(NULL, self->page, PROT_READ | PROT_WRITE, MAP_PRIVATE, self->fd, 0);
 	if (variant->module)
