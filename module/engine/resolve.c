@@ -38,9 +38,9 @@ static __always_inline unsigned long fm_load(const struct fm_table *table,
 	return READ_ONCE(*fm_entry(table, pgoff));
 }
 
-static unsigned long fm_resolve_in_table(const struct fm_object *obj,
-					 const struct fm_table *table, pgoff_t pgoff,
-					 unsigned long max, unsigned long *pfn)
+static __always_inline unsigned long
+fm_resolve_in_table(const struct fm_object *obj, const struct fm_table *table,
+		    pgoff_t pgoff, unsigned long max, unsigned long *pfn)
 {
 	enum fm_addresses addresses = obj->ops->addresses;
 	unsigned long entry = fm_load(table, pgoff), run = fm_run(entry), more;
@@ -59,7 +59,7 @@ static unsigned long fm_resolve_in_table(const struct fm_object *obj,
 }
 
 /* Of what the owner answers, no more is believed than was asked for. */
-static unsigned long fm_ask(struct fm_object *obj, pgoff_t pgoff, unsigned long max,
+static noinline unsigned long fm_ask(struct fm_object *obj, pgoff_t pgoff, unsigned long max,
 			    bool touch, unsigned long *pfn)
 {
 	unsigned long run = obj->ops->frames(obj, pgoff, max, touch, pfn);
@@ -69,8 +69,10 @@ static unsigned long fm_ask(struct fm_object *obj, pgoff_t pgoff, unsigned long 
 	return min(run, max);
 }
 
-static unsigned long fm_resolve_run(struct fm_object *obj, pgoff_t pgoff,
-				    unsigned long max, bool touch, unsigned long *pfn)
+/* Inline as far as that goes: each fault comes here. */
+static __always_inline unsigned long
+fm_resolve_run(struct fm_object *obj, pgoff_t pgoff, unsigned long max, bool touch,
+	       unsigned long *pfn)
 {
 	const struct fm_table *table;
 	unsigned long left = fm_find(obj, pgoff, &table);
