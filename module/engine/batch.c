@@ -299,13 +299,13 @@ int fm_make_first_table(struct vm_area_struct *vma)
 
 #endif /* FM_HAVE_BATCH */
 
-static vm_fault_t fm_insert_one(struct fm_fill *fill,
-				struct vm_fault *vmf, unsigned long pfn)
+static vm_fault_t fm_insert_one(struct vm_fault *vmf, unsigned long pfn,
+				unsigned long *installed)
 {
 	vm_fault_t ret = vmf_insert_pfn(vmf->vma, vmf->address, pfn);
 
 	if (ret == VM_FAULT_NOPAGE)
-		fill->installed = 1;
+		*installed = 1;
 	return ret;
 }
 
@@ -313,7 +313,7 @@ static vm_fault_t fm_fill(struct fm_fill *fill, struct vm_fault *vmf,
 			  unsigned long pfn)
 {
 	if (fm_fills_one(fill, vmf))
-		return fm_insert_one(fill, vmf, pfn);
+		return fm_insert_one(vmf, pfn, &fill->installed);
 	return fm_fill_lazily(fill, vmf);
 }
 
@@ -336,11 +336,29 @@ static vm_fault_t fm_fill_anew(struct fm_fill *fill,
 	return ret;
 }
 
+static noinline vm_fault_t fm_insert_some(struct fm_file *file, struct vm_fault *vmf,
+					  unsigned long pfn, unsigned long *installed)
+{
+	struct fm_fill fill = {
+		.file = file,
+		.vma = vmf->vma,
+		.empty = !fm_has_table(vmf->pmd),
+	};
+	vm_fault_t ret;
+
+	if (FM_HAVE_HUGE_FAULT && fill.empty)
+		ret = fm_fill_anew(&fill, vmf, pfn);
+	else
+		ret = fm_fill(&fill, vmf, pfn);
+	*installed = fill.installed;
+	return ret;
+}
+
 /**
  * fm_insert_around() - answer a touch by its frame, and some around it
  * @file: the file mapped
  * @vmf: the fault, on a VM_PFNMAP mapping
- * @installed: becomes the number of frames that were not mapped before
+ * @installed: becomes the number of frames that were not mapped before; 0 at first
  *
  * Context: the mmap_lock or the VMA lock is held for reading, in a read section of
  * the object.
@@ -349,20 +367,12 @@ static vm_fault_t fm_fill_anew(struct fm_fill *fill,
 vm_fault_t fm_insert_around(struct fm_file *file,
 			    struct vm_fault *vmf, unsigned long *installed)
 {
-	struct fm_fill fill = {
-		.file = file,
-		.vma = vmf->vma,
-		.empty = !fm_has_table(vmf->pmd),
-	};
 	unsigned long pfn;
-	vm_fault_t ret;
 
 	if (!fm_resolve(file, vmf->pgoff, 1, true, &pfn))
 		return VM_FAULT_SIGBUS;
-	if (FM_HAVE_HUGE_FAULT && fill.empty)
-		ret = fm_fill_anew(&fill, vmf, pfn);
-	else
-		ret = fm_fill(&fill, vmf, pfn);
-	*installed = fill.installed;
-	return ret;
+	/* Where a single page is all, and a table is there, nothing is left to decide. */
+	if (file->view->window == 1 && fm_has_table(vmf->pmd))
+		return fm_insert_one(vmf, pfn, installed);
+	return fm_insert_some(file, vmf, pfn, installed);
 }

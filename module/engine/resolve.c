@@ -59,8 +59,9 @@ fm_resolve_in_table(const struct fm_object *obj, const struct fm_table *table,
 }
 
 /* Of what the owner answers, no more is believed than was asked for. */
-static noinline unsigned long fm_ask(struct fm_object *obj, pgoff_t pgoff, unsigned long max,
-			    bool touch, unsigned long *pfn)
+static noinline unsigned long fm_ask(struct fm_object *obj, pgoff_t pgoff,
+				     unsigned long max, bool touch,
+				     unsigned long *pfn)
 {
 	unsigned long run = obj->ops->frames(obj, pgoff, max, touch, pfn);
 
