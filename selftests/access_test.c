@@ -240,17 +240,12 @@ static bool reads_zero(int fd, size_t from, size_t bytes)
 
 static int create_fresh(const FIXTURE_VARIANT(buffer) *variant, unsigned int order)
 {
-	struct faultmap_create create = {
+	return fm_create_as((struct faultmap_create){
 		.bytes = FRESH / 2,
 		.memory = variant->memory,
 		.strategy = variant->strategy,
 		.order = order,
-	};
-	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
-	int fd = ioctl(control, FAULTMAP_CREATE, &create);
-
-	close(control);
-	return fd;
+	});
 }
 
 /* In single pages, or in blocks where memory has them. */

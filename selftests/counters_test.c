@@ -218,15 +218,13 @@ TEST_F(buffer, huge_faults_are_shown)
 	};
 	char fdinfo[64], *map;
 	struct faultmap_stats stats;
-	int control, fd;
+	int fd;
 
 	if (variant->memory != FAULTMAP_MEMORY_PAGES ||
 	    variant->strategy != FAULTMAP_STRATEGY_LAZY_PFN)
 		SKIP(return, "no 2 MiB for one fault");
-	control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
-	fd = ioctl(control, FAULTMAP_CREATE, &create);
+	fd = fm_create_as(create);
 	ASSERT_LE(0, fd);
-	close(control);
 	map = mmap(NULL, 2 * huge, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_EQ(0, fm_write_at(map));

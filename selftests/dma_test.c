@@ -71,10 +71,8 @@ TEST_F(coherent, takes_no_order)
 		.memory = FAULTMAP_MEMORY_COHERENT,
 		.order = 1,
 	};
-	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
 
-	EXPECT_EQ(-EINVAL, fm_errno(ioctl(control, FAULTMAP_CREATE, &create)));
-	close(control);
+	EXPECT_EQ(-EINVAL, fm_create_as(create));
 }
 
 /* Any part of a block, be it the first of the buffer or not. */

@@ -198,17 +198,12 @@ TEST_F(buffer, fixed_noreplace)
 /* 2 MiB at once are for these: private buffers in large blocks, any window. */
 static int open_huge(const FIXTURE_VARIANT(buffer) *variant)
 {
-	struct faultmap_create create = {
+	return fm_create_as((struct faultmap_create){
 		.bytes = 8 * MIB,
 		.memory = FAULTMAP_MEMORY_PAGES,
 		.strategy = variant->strategy,
 		.order = 9,
-	};
-	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
-	int fd = fm_errno(ioctl(control, FAULTMAP_CREATE, &create));
-
-	close(control);
-	return fd;
+	});
 }
 
 TEST_F(buffer, without_a_hint)

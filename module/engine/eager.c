@@ -67,8 +67,7 @@ static void fm_eager_vma_close(struct vm_area_struct *vma)
 	kref_put(&map->ref, fm_eager_map_release);
 }
 
-typedef int (*fm_fill_fn)(struct fm_file *file,
-				struct vm_area_struct *vma);
+typedef int (*fm_fill_fn)(struct fm_file *file, struct vm_area_struct *vma);
 
 static int fm_do_eager_mmap(struct fm_file *file, struct vm_area_struct *vma,
 			    fm_fill_fn fill)
@@ -201,9 +200,8 @@ const struct fm_strategy fm_eager = {
 #define FM_INSERT_BATCH	64
 
 /* Returns how many pages were found at @pgoff, at most FM_INSERT_BATCH. */
-static unsigned long fm_gather_pages(struct fm_file *file,
-				     pgoff_t pgoff, unsigned long max,
-					   struct page **pages)
+static unsigned long fm_gather_pages(struct fm_file *file, pgoff_t pgoff,
+				     unsigned long max, struct page **pages)
 {
 	unsigned long pfn[FM_INSERT_BATCH], i, n;
 

@@ -60,7 +60,7 @@ static vm_fault_t fm_lock_page(struct fm_file *file, struct vm_fault *vmf)
 
 static __always_inline void fm_count_fault(struct fm_file *file,
 					   struct vm_fault *vmf,
-						 unsigned long installed)
+					   unsigned long installed)
 {
 	struct fm_counters __percpu *counters = file->view->counters;
 	bool write = vmf->flags & FAULT_FLAG_WRITE;
