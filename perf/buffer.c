@@ -7,7 +7,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "cells.h"
+#include "buffer.h"
+#include "common.h"
+#include "reference.h"
+#include "scatter.h"
 
 #define HUGE_ORDER	9
 
@@ -130,7 +133,7 @@ bool fm_make_source(struct source *source, const struct subject *subject)
 	*source = (struct source) { .fd = -1 };
 	snprintf(source->name, sizeof(source->name), "%s", subject->strategy);
 	if (subject->layout == OWN)
-		return fm_make_reference(source, subject);
+		return fm_make_reference(source, subject->strategy, subject->bytes);
 	if (!describe(&create, subject->strategy))
 		exit_err("plan: no strategy %s", subject->strategy);
 	source->driver = true;

@@ -9,7 +9,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "cells.h"
+#include "cell.h"
+#include "common.h"
+#include "mapping.h"
 
 #define LEAST_CELL_RUNS	2
 /* Two runs are as good as the same if they differ by less. */

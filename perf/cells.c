@@ -6,6 +6,10 @@
 #include <string.h>
 
 #include "cells.h"
+#include "common.h"
+#include "group.h"
+#include "mapping.h"
+#include "scatter.h"
 
 /* What a trap costs in hardware beyond its instructions: an estimate. */
 #define TRAP_NS		1000
@@ -99,15 +103,14 @@ static void measure_subject(const struct group *group,
 }
 
 static void measure_place(const struct group *group, struct subject *subject,
-			  const struct config *config,
-			  struct progress *progress)
+			  unsigned int repeats, struct progress *progress)
 {
 	size_t pages = subject->bytes / fm_page_size(), i;
 
 	fm_scatter(subject->layout == SCATTERED ? pages : 0);
 	for (i = 0; i < group->axes[STRATEGY].n; i++) {
 		subject->strategy = group->axes[STRATEGY].value[i];
-		measure_subject(group, subject, config->repeats);
+		measure_subject(group, subject, repeats);
 		tell_progress(progress, fm_cells_of_subject(group),
 			      subject->strategy);
 	}
@@ -115,8 +118,7 @@ static void measure_place(const struct group *group, struct subject *subject,
 }
 
 static void measure_group(const struct group *group,
-			  const struct config *config,
-			  struct progress *progress)
+			  unsigned int repeats, struct progress *progress)
 {
 	struct subject subject;
 	size_t i, j;
@@ -125,28 +127,29 @@ static void measure_group(const struct group *group,
 		for (j = 0; j < group->axes[SIZE].n; j++) {
 			subject.layout = fm_nth_layout(group, i);
 			subject.bytes = fm_nth_bytes(group, j);
-			measure_place(group, &subject, config, progress);
+			measure_place(group, &subject, repeats, progress);
 		}
 	}
 }
 
 /**
  * fm_run_plan() - measure all the cells of a plan, and print them
- * @config: names its file, and how often to repeat
+ * @path: its file
+ * @repeats: most runs of a cell
  *
  * Exits if something is wrong.
  */
-void fm_run_plan(const struct config *config)
+void fm_run_plan(const char *path, unsigned int repeats)
 {
 	struct group *groups[FM_MAX_GROUPS];
-	size_t n = fm_read_plan(config->plan, groups), i;
+	size_t n = fm_read_plan(path, groups), i;
 	struct progress progress = { };
 
 	for (i = 0; i < n; i++)
 		progress.all += cells_of_group(groups[i]);
 	print_columns();
 	for (i = 0; i < n; i++) {
-		measure_group(groups[i], config, &progress);
+		measure_group(groups[i], repeats, &progress);
 		free(groups[i]);
 	}
 }

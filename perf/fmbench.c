@@ -2,8 +2,8 @@
 /*
  * fmbench: what mapping memory, touching some of it and unmapping it cost.
  *
- * Here is what is timed, and what is printed of it; the rest is in the files that
- * fmbench.h names.
+ * Here is what is timed, and what is printed of it. Makefile lists the other files, from
+ * the lowest floor up.
  *
  * The memory is a faultmap node's buffer or, as a reference, a memfd or
  * anonymous memory; the code that is timed is the same for all of them. The
@@ -16,6 +16,29 @@
 #include <sys/mman.h>
 
 #include "cells.h"
+#include "common.h"
+#include "mapping.h"
+#include "options.h"
+#include "perf_stat.h"
+#include "settle.h"
+
+/**
+ * struct run - what one run cost
+ * @mmap_ns: mmap(2)
+ * @touch_ns: the touches
+ * @munmap_ns: munmap(2)
+ * @faults: minor faults of this process during the touches
+ * @driver_faults: faults that the driver answered during the run
+ * @driver_mmaps: mmap(2) calls that reached the driver
+ */
+struct run {
+	__u64 mmap_ns;
+	__u64 touch_ns;
+	__u64 munmap_ns;
+	long faults;
+	__u64 driver_faults;
+	__u64 driver_mmaps;
+};
 
 static struct run run_once(const struct source *source,
 			   const struct config *config, char *addr,
@@ -117,7 +140,7 @@ static void print_run(const struct source *source, const struct config *config,
 	printf("%s,%s,%s,%zu,%zu,%s,%g,%zu,%s,%s,%ld,", source->name,
 	       source->memory, source->strategy, config->bytes,
 	       config->bytes / fm_page_size(), source->extents, share, touched,
-	       fm_order_name(config->order), fm_access_name(config->access),
+	       fm_order_names[config->order], fm_access_names[config->access],
 	       run->faults);
 	print_driver_counts(source, run);
 	printf("%llu,%llu,%llu,%llu\n",
@@ -146,7 +169,8 @@ static void measure_source(struct source *source, const struct config *config,
 
 static void run_sources(const struct config *config, char **what, int n)
 {
-	struct source *sources = fm_open_sources(what, n, config);
+	struct source *sources = fm_open_sources(what, n, config->bytes,
+						config->scatter);
 	struct plan plan;
 	int i;
 
@@ -171,7 +195,7 @@ static void run_plan(const struct config *config)
 	fm_lock_ourselves();
 	if (config->settle)
 		fm_settle(config->tolerance_ppm);
-	fm_run_plan(config);
+	fm_run_plan(config->plan, config->repeats);
 }
 
 int main(int argc, char **argv)

@@ -11,7 +11,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#include "fmbench.h"
+#include "common.h"
+#include "faultmap_uapi.h"
 
 #define MIB		(1UL << 20)
 #define BULK		(32 * MIB)
@@ -39,14 +40,6 @@ static void die(const char *what)
 {
 	fprintf(stderr, "fmresize: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static __u64 now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
 static int create(size_t kind, size_t bytes)
@@ -97,7 +90,7 @@ struct cost {
 
 static void lower(__u64 *least, __u64 since)
 {
-	__u64 took = now() - since;
+	__u64 took = fm_now_ns() - since;
 
 	if (!*least || took < *least)
 		*least = took;
@@ -106,24 +99,24 @@ static void lower(__u64 *least, __u64 since)
 /* New memory comes from the same free pages whether a buffer grows or is new. */
 static void measure(size_t kind, int fd, size_t bytes, struct cost *cost)
 {
-	size_t page = sysconf(_SC_PAGESIZE);
+	size_t page = fm_page_size();
 	__u64 start;
 	int fresh;
 
 	/* The first page is the dearest: it may need room in the table. */
 	if (!cost->grow) {
-		start = now();
+		start = fm_now_ns();
 		resize(kind, fd, bytes, bytes + page);
 		lower(&cost->grow, start);
-		start = now();
+		start = fm_now_ns();
 		resize(kind, fd, bytes + page, bytes);
 		lower(&cost->shrink, start);
 	}
-	start = now();
+	start = fm_now_ns();
 	resize(kind, fd, bytes, bytes + BULK);
 	lower(&cost->bulk, start);
 	resize(kind, fd, bytes + BULK, bytes);
-	start = now();
+	start = fm_now_ns();
 	fresh = create(kind, BULK);
 	lower(&cost->fresh, start);
 	close(fresh);

@@ -6,7 +6,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cells.h"
+#include "common.h"
+#include "group.h"
+
+#define MAX_NAME	32
 
 static const char * const axis_names[] = {
 	[STRATEGY] = "strategy", [LAYOUT] = "layout", [SIZE] = "size",
@@ -24,10 +27,6 @@ static const char * const defaults[] = {
 static const char * const layout_names[] = {
 	[CONTIGUOUS] = "contiguous", [SCATTERED] = "scattered",
 	[OWN] = "own",
-};
-
-static const char * const access_names[] = {
-	[READ] = "read", [WRITE] = "write",
 };
 
 static const char * const hint_names[] = {
@@ -78,7 +77,7 @@ static void name_pattern(const struct fm_pattern *pattern, char *name)
 
 static const struct fm_pattern *find_pattern(const char *wanted)
 {
-	char name[FM_MAX_NAME];
+	char name[MAX_NAME];
 	size_t i;
 
 	for (i = 0; i < fm_nr_patterns; i++) {
@@ -98,7 +97,7 @@ static void add_value(struct axis_values *axis, const char *value)
 
 static void add_patterns(struct axis_values *axis, size_t from, size_t to)
 {
-	static char names[FM_MAX_VALUES][FM_MAX_NAME];
+	static char names[FM_MAX_VALUES][MAX_NAME];
 	size_t i;
 
 	for (i = from; i < to; i++) {
@@ -257,7 +256,7 @@ struct cell fm_nth_cell(const struct group *group, size_t n)
 	return (struct cell) {
 		.pattern = find_pattern(value[PATTERN]),
 		.share = atof(value[SHARE]),
-		.access = FIND(access_names, value[ACCESS]),
+		.access = FIND(fm_access_names, value[ACCESS]),
 		.hint = FIND(hint_names, value[HINT]),
 		.history = FIND(history_names, value[HISTORY]),
 		.threads = number(value[THREADS], FM_MAX_THREADS),
@@ -271,12 +270,12 @@ struct cell fm_nth_cell(const struct group *group, size_t n)
  */
 void fm_print_cell(const struct cell *cell, size_t touched)
 {
-	char name[FM_MAX_NAME];
+	char name[MAX_NAME];
 
 	name_pattern(cell->pattern, name);
 	printf("%s,%u,%s,%g,%zu,%s,%s,%s,%u,", name, cell->pattern->family,
 	       nature_names[cell->pattern->nature], cell->share, touched,
-	       access_names[cell->access], hint_names[cell->hint],
+	       fm_access_names[cell->access], hint_names[cell->hint],
 	       history_names[cell->history], cell->threads);
 }
 

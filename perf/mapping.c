@@ -9,7 +9,8 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "fmbench.h"
+#include "common.h"
+#include "mapping.h"
 
 #define MAPPING_ALIGN		(1024UL << 20)
 

@@ -7,44 +7,11 @@
 #include <limits.h>
 #include <string.h>
 
-#include "fmbench.h"
+#include "common.h"
+#include "options.h"
 
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define MAX_RUNS		1000000
-
-static const char * const order_names[] = {
-	[SEQUENTIAL]	= "sequential",
-	[REVERSE]	= "reverse",
-	[SPREAD]	= "spread",
-	[RANDOM]	= "random",
-};
-
-static const char * const access_names[] = {
-	[READ]		= "read",
-	[WRITE]		= "write",
-};
-
-/**
- * fm_order_name() - what the user calls an order
- * @order: the order
- *
- * Return: the argument of --order that stands for it
- */
-const char *fm_order_name(enum order order)
-{
-	return order_names[order];
-}
-
-/**
- * fm_access_name() - what the user calls an access
- * @access: the access
- *
- * Return: the argument of --access that stands for it
- */
-const char *fm_access_name(enum access access)
-{
-	return access_names[access];
-}
 
 static void print_usage(FILE *out)
 {
@@ -90,7 +57,7 @@ static int find_name(const char * const *names, size_t n, const char *name)
 
 static enum order parse_order(const char *arg)
 {
-	int order = find_name(order_names, ARRAY_SIZE(order_names), arg);
+	int order = find_name(fm_order_names, NR_ORDERS, arg);
 
 	if (order < 0)
 		exit_err("--order=%s: give sequential, reverse, spread or random",
@@ -100,7 +67,7 @@ static enum order parse_order(const char *arg)
 
 static enum access parse_access(const char *arg)
 {
-	int access = find_name(access_names, ARRAY_SIZE(access_names), arg);
+	int access = find_name(fm_access_names, NR_ACCESSES, arg);
 
 	if (access < 0)
 		exit_err("--access=%s: give read or write", arg);

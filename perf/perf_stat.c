@@ -6,7 +6,8 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "fmbench.h"
+#include "common.h"
+#include "perf_stat.h"
 
 /* The fifos of perf stat; -1 without perf. */
 static int control_fd = -1, ack_fd = -1;

@@ -2,7 +2,20 @@
 /*
  * Which pages are touched and in which order, and the loops that touch them.
  */
-#include "fmbench.h"
+#include "common.h"
+#include "plan.h"
+
+const char * const fm_order_names[] = {
+	[SEQUENTIAL]	= "sequential",
+	[REVERSE]	= "reverse",
+	[SPREAD]	= "spread",
+	[RANDOM]	= "random",
+};
+
+const char * const fm_access_names[] = {
+	[READ]		= "read",
+	[WRITE]		= "write",
+};
 
 /**
  * fm_alloc_plan() - make room for every page; exits if there is none

@@ -13,7 +13,9 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-#include "cells.h"
+#include "common.h"
+#include "mapping.h"
+#include "reference.h"
 
 #ifndef BPF_F_MMAPABLE
 #define BPF_F_MMAPABLE		(1U << 10)
@@ -83,33 +85,31 @@ static void populate_arena(struct source *source, size_t bytes)
 /**
  * fm_make_reference() - make what the kernel maps without the driver
  * @source: filled in but for its name
- * @subject: of a strategy "anon", "memfd", "anon-populate", "memfd-populate",
- *	"udmabuf", "bpf-array" or "bpf-arena"
+ * @strategy: "anon", "memfd", "anon-populate", "memfd-populate", "udmabuf",
+ *	"bpf-array" or "bpf-arena"
+ * @bytes: how much
  *
  * Exits if it is none of these.
  *
  * Return: false if this kernel has none
  */
-bool fm_make_reference(struct source *source, const struct subject *subject)
+bool fm_make_reference(struct source *source, const char *strategy, size_t bytes)
 {
-	const char *what = subject->strategy;
-	size_t bytes = subject->bytes;
-
-	source->populate = !!strstr(what, "-populate");
-	if (!strncmp(what, "anon", 4))
+	source->populate = !!strstr(strategy, "-populate");
+	if (!strncmp(strategy, "anon", 4))
 		return true;
-	if (!strncmp(what, "memfd", 5))
+	if (!strncmp(strategy, "memfd", 5))
 		source->fd = make_memfd(bytes, 0);
-	else if (!strcmp(what, "udmabuf"))
+	else if (!strcmp(strategy, "udmabuf"))
 		source->fd = make_udmabuf(bytes);
-	else if (!strcmp(what, "bpf-array"))
+	else if (!strcmp(strategy, "bpf-array"))
 		source->fd = make_bpf_map(BPF_MAP_TYPE_ARRAY, sizeof(__u32),
 					  fm_page_size(), bytes);
-	else if (!strcmp(what, "bpf-arena"))
+	else if (!strcmp(strategy, "bpf-arena"))
 		source->fd = make_bpf_map(MAP_TYPE_ARENA, 0, 0, bytes);
 	else
-		exit_err("no strategy %s", what);
-	if (source->fd >= 0 && !strcmp(what, "bpf-arena"))
+		exit_err("no strategy %s", strategy);
+	if (source->fd >= 0 && !strcmp(strategy, "bpf-arena"))
 		populate_arena(source, bytes);
 	return source->fd >= 0;
 }

@@ -12,7 +12,8 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "cells.h"
+#include "common.h"
+#include "scatter.h"
 
 #define PIPE_PAGES	8192
 /* Single pages that were free before would come first. */

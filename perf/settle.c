@@ -3,7 +3,10 @@
  * Waiting for a quiet machine. Right after boot kernel threads share the CPU
  * and double every figure.
  */
-#include "fmbench.h"
+#include <stdbool.h>
+
+#include "common.h"
+#include "settle.h"
 
 #define PIECES		400
 #define PIECE_LOOPS	50000

@@ -10,7 +10,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#include "fmbench.h"
+#include "common.h"
+#include "source.h"
 
 #define BLOCK_ORDER		9
 #define HELD_PAGES_BYTES	(32UL << 20)
@@ -68,8 +69,7 @@ static struct faultmap_info node_info(const char *path, int fd)
 	return info;
 }
 
-static void open_node(struct source *source, const char *path,
-		      const struct config *config)
+static void open_node(struct source *source, const char *path, size_t bytes)
 {
 	struct faultmap_info info;
 
@@ -79,17 +79,16 @@ static void open_node(struct source *source, const char *path,
 			 path, strerror(errno));
 	source->driver = true;
 	info = node_info(path, source->fd);
-	if (config->bytes > info.bytes)
+	if (bytes > info.bytes)
 		exit_err("%s: the buffer has %llu bytes, fewer than --size=%zu: give a smaller --size or load the module with a greater size=",
-			 path, info.bytes, config->bytes);
+			 path, info.bytes, bytes);
 	read_fdinfo(path, source->fd, "memory", source->memory,
 		    sizeof(source->memory));
 	read_fdinfo(path, source->fd, "strategy", source->strategy,
 		    sizeof(source->strategy));
 }
 
-static void open_source(struct source *source, const char *what,
-			const struct config *config)
+static void open_source(struct source *source, const char *what, size_t bytes)
 {
 	const char *slash = strrchr(what, '/');
 
@@ -100,17 +99,16 @@ static void open_source(struct source *source, const char *what,
 	else if (!strcmp(what, "memfd"))
 		open_memfd(source);
 	else
-		open_node(source, what, config);
+		open_node(source, what, bytes);
 }
 
-static void populate_memfd(const struct source *source,
-			   const struct config *config)
+static void populate_memfd(const struct source *source, size_t bytes)
 {
-	int ret = posix_fallocate(source->fd, 0, config->bytes);
+	int ret = posix_fallocate(source->fd, 0, bytes);
 
 	if (ret)
 		exit_err("memfd: no %zu bytes: %s: give a smaller --size",
-			 config->bytes, strerror(ret));
+			 bytes, strerror(ret));
 }
 
 /**
@@ -214,20 +212,20 @@ static void note_extents(struct source *source)
 }
 
 /* So that only the mapping is measured, and not the allocation. */
-static void populate(struct source *source, const struct config *config)
+static void populate(struct source *source, size_t bytes, bool scatter)
 {
 	if (source->driver)
-		populate_node(source, config->scatter);
+		populate_node(source, scatter);
 	else if (source->fd >= 0)
-		populate_memfd(source, config);
+		populate_memfd(source, bytes);
 }
 
 /* The single pages that were freed last would scatter it as chance will. */
-static int hold_pages(const struct config *config)
+static int hold_pages(bool scatter)
 {
 	int control, held;
 
-	if (!config->scatter)
+	if (!scatter)
 		return -1;
 	control = open_control();
 	held = hold_memory(control, HELD_PAGES_BYTES, 0);
@@ -239,24 +237,25 @@ static int hold_pages(const struct config *config)
  * fm_open_sources() - open the memories and allocate them; exits if one fails
  * @what: a node's path, "memfd" or "anon", each
  * @n: how many
- * @config: their size, and whether to scatter them
+ * @bytes: their size
+ * @scatter: nodes get their memory in blocks that do not touch
  *
  * All of them before the first is measured: a mistake is told at once, and how
  * scattered a buffer is does not depend on what was measured before it.
  *
  * Return: an array of @n, to be freed when all of them are closed
  */
-struct source *fm_open_sources(char **what, int n, const struct config *config)
+struct source *fm_open_sources(char **what, int n, size_t bytes, bool scatter)
 {
 	struct source *sources = calloc(n, sizeof(*sources));
-	int held = hold_pages(config), i;
+	int held = hold_pages(scatter), i;
 
 	if (!sources)
 		exit_err("no memory for %d sources: give fewer", n);
 	for (i = 0; i < n; i++)
-		open_source(&sources[i], what[i], config);
+		open_source(&sources[i], what[i], bytes);
 	for (i = 0; i < n; i++)
-		populate(&sources[i], config);
+		populate(&sources[i], bytes, scatter);
 	if (held >= 0)
 		close(held);
 	for (i = 0; i < n; i++)

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Where memory is mapped, and how; and the faults that were taken there. */
+#ifndef _MAPPING_H
+#define _MAPPING_H
+
+#include "source.h"
+
+char *fm_find_address(size_t bytes);
+char *fm_common_address(void);
+void fm_map(const struct source *source, size_t bytes, char *addr);
+long fm_minor_faults(void);
+void fm_lock_ourselves(void);
+
+#endif /* _MAPPING_H */
