@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "content.h"
-#include "model.h"
+#include "predict.h"
 
 #define TOO_LARGE	(1ULL << 40)	/* more bytes than any guest has memory */
 #define MAX_BYTES	((1ULL << 63) - 1)
@@ -179,21 +179,6 @@ static bool do_skim(struct m_file *file, const struct m_op *op, struct m_want *w
 	return true;
 }
 
-void m_resize(struct m_world *w, struct m_view *view, uint64_t npages)
-{
-	struct m_buffer *buffer = view->buffer;
-	uint64_t had = buffer->npages;
-
-	buffer->npages = npages;
-	if (npages >= had)
-		return;
-	m_zap(w, buffer, npages);
-	/* What is not shown of a device stays what it was. */
-	if (!m_is_device(buffer))
-		memset(buffer->bytes + npages * M_PAGE, 0, (had - npages) * M_PAGE);
-	m_add(view, offsetof(struct faultmap_stats, zaps), 1, 1);
-}
-
 static bool do_resize(struct m_world *w, struct m_file *file, const struct m_op *op,
 		      struct m_want *want)
 {
@@ -231,13 +216,6 @@ static bool do_truncate(struct m_world *w, struct m_file *file, const struct m_o
 	else if (!file->can_write || file->view->buffer->is_node)
 		want->ret = -EINVAL;
 	return want->ret || do_resize(w, file, op, want);
-}
-
-void m_revoke(struct m_world *w, struct m_view *view)
-{
-	view->buffer->generation++;
-	m_zap(w, view->buffer, 0);
-	m_add(view, offsetof(struct faultmap_stats, zaps), 1, 1);
 }
 
 static bool do_revoke(struct m_world *w, struct m_file *file, struct m_want *want)

@@ -14,7 +14,7 @@
 
 #include "../fragment.h"
 #include "../put.h"
-#include "model.h"
+#include "host.h"
 
 #define MAX_DEVICE	(64UL << 20)	/* bytes */
 

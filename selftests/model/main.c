@@ -12,12 +12,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "model.h"
+#include "host.h"
+#include "predict.h"
+#include "random.h"
+#include "run.h"
 
 #define EPISODE		1000		/* operations with the same processes */
-
-static const char *const memories[] = { "pages", "vmalloc", "kmalloc", "dma" };
-static const char *const strategies[] = { "eager", "lazy", "eager-page", "lazy-pfn" };
 
 struct options {
 	uint64_t seed, ops;
@@ -104,7 +104,7 @@ static void parse(int argc, char **argv, struct options *o,
 
 static bool choose_pair(const char *pair, struct m_config *config)
 {
-	char name[32];
+	char node[64];
 	uint32_t i, j;
 
 	config->memory = M_ANY;
@@ -118,9 +118,8 @@ static bool choose_pair(const char *pair, struct m_config *config)
 	}
 	for (i = 0; i < M_MEMORIES; i++)
 		for (j = 0; j < M_STRATEGIES; j++) {
-			snprintf(name, sizeof(name), "%s-%s", memories[i],
-				 strategies[j]);
-			if (!strcmp(pair, name) && m_supported(i, j)) {
+			m_node_path(node, sizeof(node), i, j);
+			if (!strcmp(pair, strrchr(node, '/') + 1) && m_supported(i, j)) {
 				config->memory = i;
 				config->strategy = j;
 				return true;

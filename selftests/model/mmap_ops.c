@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "../advice.h"
-#include "model.h"
+#include "predict.h"
 
 static bool in_arena(const struct m_world *w, uint64_t at, uint64_t n)
 {

@@ -2,7 +2,7 @@
 /* What mremap(2) must do, in each of its forms. */
 #include <errno.h>
 
-#include "model.h"
+#include "predict.h"
 
 /* Whether a part of a VMA may become another of @m pages, elsewhere or here. */
 static int check_resize(struct m_proc *p, uint32_t at, uint32_t n, uint32_t m,

@@ -2,7 +2,6 @@
 /* Operations, as a process does them. */
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -11,82 +10,14 @@
 #include <sys/wait.h>
 
 #include "content.h"
-#include "race.h"
+#include "host.h"
 #include "worker.h"
 
-static __thread sigjmp_buf env;
-static __thread uint64_t where;
 static _Alignas(64) __thread uint8_t scratch[M_IO * M_PAGE];
-
-static void caught(int sig, siginfo_t *info, void *context)
-{
-	where = (uint64_t)info->si_addr;
-	siglongjmp(env, sig);
-}
-
-void m_catch_signals(void)
-{
-	struct sigaction sa = {
-		.sa_sigaction = caught,
-		.sa_flags = SA_SIGINFO | SA_NODEFER,
-	};
-
-	sigaction(SIGBUS, &sa, NULL);
-	sigaction(SIGSEGV, &sa, NULL);
-	/* Children that were forked by whoever has them now go unnoticed. */
-	signal(SIGCHLD, SIG_IGN);
-}
-
-int m_try_touch(uint64_t *word, bool write)
-{
-	int sig = sigsetjmp(env, 0);
-
-	if (sig)
-		return sig;
-	if (write)
-		__atomic_fetch_add(word, 0, __ATOMIC_SEQ_CST);
-	else
-		*(volatile uint64_t *)word;
-	return 0;
-}
 
 static int64_t result(int64_t ret)
 {
 	return ret == -1 ? -errno : ret;
-}
-
-static char *address(uint64_t page)
-{
-	return (char *)(M_BASE + page * M_PAGE);
-}
-
-/* All the words of a range of bytes, or one of each of @n pages. */
-static void touch(const struct m_op *op, struct m_answer *answer)
-{
-	volatile uint64_t *words = (void *)(address(op->at) + op->off);
-	bool each = op->kind == M_LOOK || op->kind == M_MARK;
-	uint64_t n = each ? op->n : op->len / sizeof(*words);
-	uint64_t step = each ? M_PAGE / sizeof(*words) : 1;
-	uint64_t i, hash = M_HASH_START;
-
-	answer->sig = sigsetjmp(env, 0);
-	if (answer->sig) {
-		answer->where = where;
-		return;
-	}
-	if (op->kind == M_WRITE || op->kind == M_MARK) {
-		for (i = 0; i < n; i++)
-			words[i * step] = m_word(op->stamp, i);
-		return;
-	}
-	for (i = 0; i < n; i++) {
-		uint64_t word = words[i * step];
-
-		if (!i)
-			answer->first = word;
-		hash = m_hash_word(hash, word);
-	}
-	answer->hash = hash;
 }
 
 static void seen(struct m_answer *answer, int64_t len)
@@ -101,7 +32,7 @@ static int64_t map(const struct m_op *op)
 {
 	int flags = op->flags & M_PRIVATE ? MAP_PRIVATE : MAP_SHARED;
 	uint64_t unaligned = op->flags & M_UNALIGNED ? 8 : 0;
-	char *at = address(op->at) + unaligned, *map;
+	char *at = m_address(op->at) + unaligned, *map;
 
 	flags |= op->flags & M_NOREPLACE ? MAP_FIXED_NOREPLACE : MAP_FIXED;
 	if (op->flags & M_POPULATE)
@@ -119,23 +50,23 @@ static int64_t remap(const struct m_op *op)
 	int flags = (op->flags & M_MAYMOVE ? MREMAP_MAYMOVE : 0) |
 		    (op->flags & M_FIXED ? MREMAP_FIXED : 0) |
 		    (op->flags & M_DONTUNMAP ? MREMAP_DONTUNMAP : 0);
-	char *at = address(op->at) + (op->flags & M_UNALIGNED ? 8 : 0), *map;
+	char *at = m_address(op->at) + (op->flags & M_UNALIGNED ? 8 : 0), *map;
 
-	map = mremap(at, op->n * M_PAGE, op->m * M_PAGE, flags, address(op->to));
+	map = mremap(at, op->n * M_PAGE, op->m * M_PAGE, flags, m_address(op->to));
 	if (map == MAP_FAILED)
 		return -errno;
 	if (!(op->flags & M_FIXED)) {
 		if (map == at)
 			return 0;
 		map = mremap(map, op->m * M_PAGE, op->m * M_PAGE,
-			     MREMAP_MAYMOVE | MREMAP_FIXED, address(op->to));
+			     MREMAP_MAYMOVE | MREMAP_FIXED, m_address(op->to));
 	}
-	return map == address(op->to) ? 0 : result((int64_t)map);
+	return map == m_address(op->to) ? 0 : result((int64_t)map);
 }
 
 static int64_t mapping(const struct m_op *op)
 {
-	char *at = address(op->at) + (op->flags & M_UNALIGNED ? 8 : 0);
+	char *at = m_address(op->at) + (op->flags & M_UNALIGNED ? 8 : 0);
 
 	switch (op->kind) {
 	case M_MMAP:
@@ -262,23 +193,23 @@ static int64_t transfer(const struct m_op *op, struct m_answer *answer)
 	case M_STAMP:
 		return skim(op, answer);
 	case M_COPY_IN:
-		return result(pread(M_FD + op->fd, address(op->at), op->n * M_PAGE,
+		return result(pread(M_FD + op->fd, m_address(op->at), op->n * M_PAGE,
 				    op->pg * M_PAGE));
 	case M_COPY_OUT:
-		return result(pwrite(M_FD + op->fd, address(op->at), op->n * M_PAGE,
+		return result(pwrite(M_FD + op->fd, m_address(op->at), op->n * M_PAGE,
 				     op->pg * M_PAGE));
 	case M_DIRECT_READ:
-		return result(pread(M_FD_DISK, address(op->at), op->n * M_PAGE,
+		return result(pread(M_FD_DISK, m_address(op->at), op->n * M_PAGE,
 				    op->pg * M_PAGE));
 	default:
-		return result(pwrite(M_FD_DISK, address(op->at), op->n * M_PAGE,
+		return result(pwrite(M_FD_DISK, m_address(op->at), op->n * M_PAGE,
 				     op->pg * M_PAGE));
 	}
 }
 
 static int64_t peek(pid_t pid, const struct m_op *op, struct m_answer *answer)
 {
-	char *at = address(op->at) + op->off;
+	char *at = m_address(op->at) + op->off;
 	int64_t ret;
 
 	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) ||
@@ -303,7 +234,7 @@ static int64_t peek(pid_t pid, const struct m_op *op, struct m_answer *answer)
 
 static int64_t through_proc(pid_t pid, const struct m_op *op, struct m_answer *answer)
 {
-	off_t at = (off_t)(address(op->at) + op->off);
+	off_t at = (off_t)(m_address(op->at) + op->off);
 	int64_t ret;
 	char path[32];
 	int fd;
@@ -326,7 +257,7 @@ static int64_t through_proc(pid_t pid, const struct m_op *op, struct m_answer *a
 static int64_t across(pid_t pid, const struct m_op *op, struct m_answer *answer)
 {
 	struct iovec local = { scratch, op->len };
-	struct iovec remote = { address(op->at) + op->off, op->len };
+	struct iovec remote = { m_address(op->at) + op->off, op->len };
 	int64_t ret;
 
 	if (op->kind == M_VM_READV) {
@@ -405,7 +336,7 @@ void m_perform(struct m_shared *shared, const struct m_op *op, struct m_answer *
 	answer->failed = 0;
 	switch (op->kind) {
 	case M_READ ... M_MARK:
-		touch(op, answer);
+		m_touch(op, answer);
 		break;
 	case M_MMAP ... M_MREMAP:
 		answer->ret = mapping(op);

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "host.h"
 #include "race.h"
 #include "worker.h"
 
@@ -21,17 +22,6 @@ struct race {
 	uint64_t wrong;			/* bits of what must not be, and was seen */
 	uint32_t ready, stop;
 };
-
-static void run_anywhere(void)
-{
-	cpu_set_t set;
-	int i;
-
-	CPU_ZERO(&set);
-	for (i = 0; i < CPU_SETSIZE; i++)
-		CPU_SET(i, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
 
 static bool stopped(struct race *race)
 {
@@ -52,7 +42,7 @@ static int start(struct race *race, void *(*fn)(void *race))
 {
 	uint32_t i, started;
 
-	run_anywhere();
+	m_run_anywhere();
 	for (started = 0; started < M_TOUCHERS; started++)
 		if (pthread_create(&race->thread[started], NULL, fn, race))
 			break;
@@ -68,7 +58,7 @@ static void finish(struct race *race, int started)
 	while (started--)
 		pthread_join(race->thread[started], NULL);
 	/* Back to where the thread was told to be. */
-	m_stay();
+	m_go_back();
 }
 
 /* Adds nothing, atomically: what is there stays the same, whoever writes too. */
@@ -89,7 +79,7 @@ static void *touch_until_stopped(void *arg)
 	struct race *race = arg;
 	uint32_t done = 0;
 
-	run_anywhere();
+	m_run_anywhere();
 	ready(race);
 	while (!stopped(race) && (done += race->n) <= M_TOUCHES)
 		touch_edges(race);
@@ -181,7 +171,7 @@ static void *open_until_stopped(void *arg)
 	struct opened opened[M_OPENS / M_TOUCHERS];
 	uint32_t i, n = 0;
 
-	run_anywhere();
+	m_run_anywhere();
 	ready(race);
 	while (!stopped(race) && n < M_OPENS / M_TOUCHERS)
 		open_one(race->op, &opened[n++]);
@@ -261,7 +251,7 @@ static void *look_until_stopped(void *arg)
 	struct race *race = arg;
 	int fd;
 
-	run_anywhere();
+	m_run_anywhere();
 	ready(race);
 	while (!stopped(race)) {
 		fd = open_it(race->op);

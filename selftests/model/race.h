@@ -3,7 +3,7 @@
 #ifndef _MODEL_RACE_H
 #define _MODEL_RACE_H
 
-#include "model.h"
+#include "op.h"
 
 #define M_TOUCHERS	2
 #define M_TOUCHES	4000		/* of each, at most */
@@ -21,8 +21,5 @@ static inline uint32_t m_edges(const struct m_op *op, uint32_t *pages)
 			pages[n++] = i;
 	return n;
 }
-
-/* race.c: does it; returns what the operation does. */
-int64_t m_race(const struct m_op *op, struct m_answer *answer);
 
 #endif /* _MODEL_RACE_H */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "predict.h"
 #include "race.h"
 
 #define COUNTER(name)	offsetof(struct faultmap_stats, name)

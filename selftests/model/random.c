@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Chance, which a seed repeats. */
-#include "model.h"
+#include "random.h"
 
 static uint64_t rotl(uint64_t x, int k)
 {
@@ -37,20 +37,4 @@ void m_seed(struct m_random *random, uint64_t seed)
 uint64_t m_below(struct m_random *random, uint64_t n)
 {
 	return n ? m_random(random) % n : 0;
-}
-
-/* What an episode is about; memory and strategy are chosen already. */
-void m_draw_config(struct m_random *random, struct m_config *config)
-{
-	config->arena = 96;
-	config->pages = 16 + m_below(random, 48);
-	if (config->large) {
-		config->arena = 3072;
-		config->pages = 512 + m_below(random, 1800);
-		/* Some in a row, for it takes seconds to get there. */
-		config->fragment = config->seed % 8 < 6 ? 0 :
-				   1 + config->seed / 8 % M_TABLE_ORDER;
-		if (config->fragment)
-			config->pages = 512 + m_below(random, 800);
-	}
 }

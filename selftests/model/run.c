@@ -13,7 +13,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "host.h"
+#include "predict.h"
 #include "race.h"
+#include "run.h"
 #include "worker.h"
 
 #define PATIENCE	30		/* seconds for an operation */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
+#include "op.h"
 
 static const char *const kinds[M_KINDS] = {
 	[M_NOP] = "nop", [M_CREATE] = "create", [M_OPEN] = "open", [M_CLOSE] = "close",

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "model.h"
+#include "run.h"
 
 struct shrinking {
 	const struct m_host *host;
@@ -86,7 +86,6 @@ static void leave_out_kind(struct shrinking *s, struct m_op *ops, size_t *n,
 	free(fewer);
 }
 
-/* Returns how many operations are left; @ops are these. */
 size_t m_shrink(const struct m_host *host, const struct m_config *config,
 		struct m_op *ops, size_t n, struct m_failure *failure,
 		unsigned int seconds)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "content.h"
-#include "model.h"
+#include "predict.h"
 
 /* A piece of a transfer that lies in one page. */
 struct piece {

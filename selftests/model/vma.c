@@ -6,15 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
-
-void m_add(struct m_view *view, size_t counter, uint64_t lo, uint64_t hi)
-{
-	size_t i = counter / sizeof(__u64);
-
-	view->count[i].lo += lo;
-	view->count[i].hi += hi;
-}
+#include "world.h"
 
 #define COUNT(v, name) \
 	m_add((v)->file->view, offsetof(struct faultmap_stats, name), 1, 1)

@@ -2,7 +2,6 @@
 /* A process that does what it is told, in each of its threads. */
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
@@ -64,37 +63,12 @@ static bool fork_as(const struct m_op *op, struct m_answer *answer)
 	return true;
 }
 
-/* The CPU. A process and the coordinator take turns the faster for sharing one. */
-static __thread int32_t here = -1;
-
-void m_stay(void)
-{
-	int32_t cpu = here;
-	cpu_set_t set;
-	int i;
-
-	CPU_ZERO(&set);
-	for (i = 0; cpu < 0 && i < CPU_SETSIZE; i++)
-		CPU_SET(i, &set);
-	if (cpu >= 0)
-		CPU_SET(cpu, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
-
-static void go_to(int32_t cpu)
-{
-	if (cpu == here)
-		return;
-	here = cpu;
-	m_stay();
-}
-
 /* Does what is asked; false in a process that has come out of it. */
 static bool obey(struct m_slot *slot)
 {
 	uint32_t i;
 
-	go_to(slot->cpu);
+	m_go_to(slot->cpu);
 	for (i = 0; i < slot->n; i++) {
 		if (slot->op[i].kind != M_FORK)
 			m_perform(shared, &slot->op[i], &slot->answer[i]);

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "model.h"
+#include "op.h"
 
 #define M_QUEUE		16		/* operations given to a thread at once */
 #define M_FD		100		/* the descriptor behind number 0 */
@@ -50,16 +50,29 @@ static inline uint32_t m_get(const uint32_t *word)
 	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 
-/* worker.c: becomes process @proc, and does not return. */
-void m_work(struct m_shared *shared, uint32_t proc);
+static inline char *m_address(uint64_t page)
+{
+	return (char *)(M_BASE + page * M_PAGE);
+}
 
-/* The calling thread goes back to the CPU that it was told to work on. */
-void m_stay(void);
+/* cpu.c: a thread goes to a CPU, leaves it for any, and returns to it; -1: any. */
+void m_go_to(int32_t cpu);
+void m_run_anywhere(void);
+void m_go_back(void);
+
+/* touch.c: loads and stores, and the signals that they raise. */
+void m_catch_signals(void);
+/* Reads a word, or adds nothing to it; the signal that this raised, or 0. */
+int m_try_touch(uint64_t *word, bool write);
+void m_touch(const struct m_op *op, struct m_answer *answer);
+
+/* race.c: what threads do at once; returns what the operation does. */
+int64_t m_race(const struct m_op *op, struct m_answer *answer);
 
 /* perform.c: does an operation. */
 void m_perform(struct m_shared *shared, const struct m_op *op, struct m_answer *answer);
-/* Reads a word, or adds nothing to it; the signal that this raised, or 0. */
-int m_try_touch(uint64_t *word, bool write);
-void m_catch_signals(void);
+
+/* worker.c: becomes process @proc, and does not return. */
+void m_work(struct m_shared *shared, uint32_t proc);
 
 #endif /* _MODEL_WORKER_H */
