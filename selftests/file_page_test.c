@@ -90,21 +90,19 @@ TEST_F(buffer, compacted_and_dropped)
 TEST_F(buffer, blocks_are_not_split)
 {
 	size_t pages = 1024, size = pages * self->page;
-	struct faultmap_create create = {
+	long before = taint();
+	char *map, range[96];
+	int fd;
+
+	if (variant->memory != FAULTMAP_MEMORY_PAGES)
+		SKIP(return, "only pages come in blocks of a chosen order");
+	fd = fm_create_as((struct faultmap_create){
 		.bytes = size,
 		.memory = variant->memory,
 		.strategy = variant->strategy,
 		.order = 9,
-	};
-	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC), fd;
-	long before = taint();
-	char *map, range[96];
-
-	if (variant->memory != FAULTMAP_MEMORY_PAGES)
-		SKIP(return, "only pages come in blocks of a chosen order");
-	fd = ioctl(control, FAULTMAP_CREATE, &create);
+	});
 	ASSERT_LE(0, fd);
-	close(control);
 	ASSERT_EQ(0, fm_stamp(fd, 0, pages));
 	map = map_elsewhere(fd, pages);
 	ASSERT_NE(MAP_FAILED, map);

@@ -100,20 +100,18 @@ FIXTURE_VARIANT_ADD(huge, eager_batched)
 FIXTURE_SETUP(huge)
 {
 	struct faultmap_create create = variant->create;
-	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
 	struct faultmap_info info;
 
-	if (control < 0 && errno == ENOENT)
-		SKIP(return, "faultmap is not loaded");
 	self->page = fm_page_size();
 	self->pages = SIZE / self->page;
 	create.bytes = SIZE;
 	self->batches = fm_batches();
 	if (create.flags & FAULTMAP_CREATE_BATCHED && !self->batches)
 		SKIP(return, "this kernel has no apply_to_page_range() for modules");
-	self->fd = ioctl(control, FAULTMAP_CREATE, &create);
+	self->fd = fm_create_as(create);
+	if (self->fd == -ENOENT)
+		SKIP(return, "faultmap is not loaded");
 	ASSERT_LE(0, self->fd);
-	close(control);
 	ASSERT_EQ(0, fm_stamp(self->fd, 0, self->pages));
 	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_INFO, &info));
 	self->contiguous = info.extents <= SIZE / HUGE_SIZE;
@@ -389,14 +387,12 @@ TEST_F(huge, private_copies)
 /* The faults of a lazy buffer that is touched throughout; 0 if its blocks are smaller. */
 static uint64_t faults_of_order(unsigned int order)
 {
-	struct faultmap_create create = {
+	int fd = fm_create_as((struct faultmap_create){
 		.bytes = SIZE,
 		.memory = FAULTMAP_MEMORY_PAGES,
 		.strategy = FAULTMAP_STRATEGY_LAZY,
 		.order = order,
-	};
-	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
-	int fd = ioctl(control, FAULTMAP_CREATE, &create);
+	});
 	char *map = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	struct faultmap_info info = { .extents = UINT64_MAX };
 	uint64_t faults = 0;
@@ -409,7 +405,6 @@ static uint64_t faults_of_order(unsigned int order)
 	}
 	munmap(map, SIZE);
 	close(fd);
-	close(control);
 	return faults;
 }
 

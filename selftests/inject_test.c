@@ -138,19 +138,13 @@ FIXTURE_TEARDOWN(inject)
 
 static long create(struct subject *s)
 {
-	struct faultmap_create create = {
+	s->fd = fm_create_as((struct faultmap_create){
 		.bytes = BUFFER_PAGES * fm_page_size(),
 		.memory = s->memory,
 		.strategy = s->strategy,
 		.window = s->window,
 		.order = s->order,
-	};
-	int control = fm_errno(open(FM_CONTROL, O_RDWR | O_CLOEXEC));
-
-	if (control < 0)
-		return control;
-	s->fd = fm_errno(ioctl(control, FAULTMAP_CREATE, &create));
-	close(control);
+	});
 	return s->fd;
 }
 

@@ -245,16 +245,14 @@ TEST_F(buffer, guest_uses_a_block)
 		.window = fm_window(variant->strategy),
 	};
 	struct guest guest;
-	int control, fd, ret;
+	int fd, ret;
 	char *map;
 
 	if (fm_is_device(variant))
 		DOES_NOT_APPLY("a device's memory is not made of blocks");
 	NEEDS_KVM();
-	control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
-	fd = ioctl(control, FAULTMAP_CREATE, &create);
+	fd = fm_create_as(create);
 	ASSERT_LE(0, fd);
-	close(control);
 	map = mmap(NULL, create.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	ASSERT_NE(MAP_FAILED, map);
 	ASSERT_EQ(0, guest_make(&guest, map, create.bytes));

@@ -86,18 +86,13 @@ FIXTURE_TEARDOWN(race)
 static inline int race_create_empty(const FIXTURE_DATA(race) *self,
 				    const FIXTURE_VARIANT(race) *variant)
 {
-	struct faultmap_create create = {
+	return fm_create_as((struct faultmap_create){
 		.bytes = self->pages * self->page,
 		.memory = variant->memory,
 		.strategy = variant->strategy,
 		.window = variant->window,
 		.order = variant->order,
-	};
-	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
-	int fd = fm_errno(ioctl(control, FAULTMAP_CREATE, &create));
-
-	close(control);
-	return fd;
+	});
 }
 
 /* The same, stamped. */

@@ -15,16 +15,13 @@ struct driven {
 
 static bool new_driven(struct driven *driven)
 {
-	struct faultmap_create create = {
+	size_t table = FM_TABLE_PAGES * fm_page_size();
+
+	driven->fd = fm_create_as((struct faultmap_create){
 		.bytes = (DRIVEN_PAGES + SPARE_PAGES) * fm_page_size(),
 		.memory = FAULTMAP_MEMORY_VMALLOC,
 		.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
-	};
-	size_t table = FM_TABLE_PAGES * fm_page_size();
-	int control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
-
-	driven->fd = ioctl(control, FAULTMAP_CREATE, &create);
-	close(control);
+	});
 	driven->reserved = fm_reserve(DRIVEN_PAGES + FM_TABLE_PAGES);
 	driven->table = driven->reserved + table - 1;
 	driven->table -= (unsigned long)driven->table % table;

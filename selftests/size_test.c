@@ -26,7 +26,6 @@ static const struct {
 FIXTURE(size)
 {
 	size_t page;
-	int control;
 };
 
 FIXTURE_VARIANT(size)
@@ -69,31 +68,26 @@ FIXTURE_VARIANT_ADD(size, lazy_pfn)
 FIXTURE_SETUP(size)
 {
 	self->page = fm_page_size();
-	self->control = open(FM_CONTROL, O_RDWR | O_CLOEXEC);
-	if (self->control < 0 && errno == ENOENT)
+	if (access(FM_CONTROL, F_OK))
 		SKIP(return, "faultmap is not loaded");
-	ASSERT_LE(0, self->control);
 	if (variant->flags && !fm_batches())
 		SKIP(return, "this kernel has no apply_to_page_range() for modules");
 }
 
 FIXTURE_TEARDOWN(size)
 {
-	close(self->control);
 }
 
 static int create(const FIXTURE_DATA(size) *self, const FIXTURE_VARIANT(size) *variant,
 		  unsigned int order, size_t pages)
 {
-	struct faultmap_create create = {
+	return fm_create_as((struct faultmap_create){
 		.bytes = pages * self->page,
 		.memory = FAULTMAP_MEMORY_PAGES,
 		.strategy = variant->strategy,
 		.order = order,
 		.flags = variant->flags,
-	};
-
-	return fm_errno(ioctl(self->control, FAULTMAP_CREATE, &create));
+	});
 }
 
 static int resize(int fd, size_t pages)
