@@ -93,7 +93,7 @@ test-poisoned:
 # What depends on an order, with waits where the driver is called and calls.
 test-delays: export DELAYS := 1
 test-delays: export SECONDS_EACH := $(SECONDS)
-test-delays: export TESTS := $(or $(TESTS),race_order_test race_test race_map_test race_use_test \
+test-delays: export TESTS := $(or $(TESTS),race_order_test race_grow_test race_test race_map_test race_use_test \
 	revoke_test resize_test phys_test race_module_test model_test)
 test-delays:
 	@selftests/test $(KERNEL)

@@ -1,37 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The descriptor of a private buffer is that of a file, with an inode that no other
- * buffer has: fstat(2), locks, opening it again, and who keeps what alive. Its size
- * is in truncate_test, flushing in msync_test.
+ * buffer has: fstat(2), locks, and who keeps what alive. Opening it again is in
+ * reopen_test, its size in truncate_test, flushing in msync_test.
  */
-#include <grp.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "buffer_fixture.h"
-
-#define NOBODY	65534
-
-/* A device has nodes only, and a node is a device's file. */
-#define NEEDS_PRIVATE_BUFFER() do { \
-	if (fm_is_device(variant)) \
-		DOES_NOT_APPLY("a device has no private buffers"); \
-} while (0)
-
-/* Opens anew what is behind a descriptor; or -errno. */
-static int reopen(int fd, int flags)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return fm_errno(open(path, flags | O_CLOEXEC));
-}
+#include "private_buffer.h"
 
 static int another(const FIXTURE_VARIANT(buffer) *variant)
 {
@@ -168,7 +149,7 @@ TEST_F(buffer, locks_reach_who_opened_it_again)
 	int fd;
 
 	NEEDS_PRIVATE_BUFFER();
-	fd = reopen(self->fd, O_RDWR);
+	fd = fm_reopen(self->fd, O_RDWR);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, flock(self->fd, LOCK_EX));
 	EXPECT_EQ(EWOULDBLOCK, flock_errno(fd));
@@ -176,232 +157,6 @@ TEST_F(buffer, locks_reach_who_opened_it_again)
 	EXPECT_EQ(0, flock_errno(fd));
 	ASSERT_EQ(0, fcntl(self->fd, F_SETLK, &lock));
 	EXPECT_EQ(EAGAIN, fcntl_errno(fd));
-	close(fd);
-}
-
-/* Everything that changes a buffer needs a descriptor that may. */
-static void expect_read_only(struct __test_metadata *_metadata,
-			     const FIXTURE_DATA(buffer) *self, int fd)
-{
-	char byte = 0, page[self->page];
-
-	EXPECT_EQ(O_RDONLY, fcntl(fd, F_GETFL) & O_ACCMODE);
-	EXPECT_EQ(self->page, pread(fd, page, self->page, 3 * self->page));
-	EXPECT_EQ(3, fm_page_at(page));
-	EXPECT_EQ(-1, pwrite(fd, &byte, 1, 0));
-	EXPECT_EQ(EBADF, errno);
-	EXPECT_EQ(-1, fm_resize(fd, 1));
-	EXPECT_EQ(EBADF, errno);
-	EXPECT_EQ(-1, ftruncate(fd, self->page));
-	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(-1, ioctl(fd, FAULTMAP_REVOKE));
-	EXPECT_EQ(EBADF, errno);
-	EXPECT_EQ(-1, ioctl(fd, FAULTMAP_STATS_RESET));
-	EXPECT_EQ(EBADF, errno);
-}
-
-TEST_F(buffer, opened_again_to_read)
-{
-	size_t size = FM_PAGES * self->page;
-	struct faultmap_info info, same;
-	char *map, *copy;
-	int fd;
-
-	NEEDS_PRIVATE_BUFFER();
-	fd = reopen(self->fd, O_RDONLY);
-	errno = -fd;
-	SAW("open(/proc/self/fd/N, O_RDONLY)", "%s", fm_outcome(fd >= 0));
-	ASSERT_LE(0, fd);
-	expect_read_only(_metadata, self, fd);
-	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_INFO, &info));
-	ASSERT_EQ(0, ioctl(fd, FAULTMAP_INFO, &same));
-	EXPECT_EQ(0, memcmp(&info, &same, sizeof(info)));
-
-	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	EXPECT_EQ(MAP_FAILED, map);
-	SAW("open(/proc/self/fd/N, O_RDONLY), map it to write", "%s",
-	    fm_outcome(map != MAP_FAILED));
-	EXPECT_EQ(EACCES, errno);
-	map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	ASSERT_NE(MAP_FAILED, map);
-	EXPECT_EQ(-1, mprotect(map, size, PROT_READ | PROT_WRITE));
-	EXPECT_EQ(EACCES, errno);
-	EXPECT_STAMPS(map, 0, FM_PAGES);
-	copy = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-	EXPECT_EQ(fm_is_by_page(variant), copy != MAP_FAILED);
-	close(fd);
-	EXPECT_STAMPS(map, 0, FM_PAGES);
-}
-
-TEST_F(buffer, opened_again_to_write)
-{
-	size_t size = FM_PAGES * self->page;
-	char *map, *mine = fm_map(self, 0, FM_PAGES);
-	struct stat st, same;
-	int fd;
-
-	NEEDS_PRIVATE_BUFFER();
-	ASSERT_NE(MAP_FAILED, mine);
-	fd = reopen(self->fd, O_RDWR);
-	errno = -fd;
-	SAW("open(/proc/self/fd/N, O_RDWR)", "%s", fm_outcome(fd >= 0));
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, fstat(self->fd, &st));
-	ASSERT_EQ(0, fstat(fd, &same));
-	EXPECT_EQ(st.st_ino, same.st_ino);
-	EXPECT_EQ(st.st_dev, same.st_dev);
-	EXPECT_EQ(0, lseek(fd, 0, SEEK_CUR));
-
-	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	ASSERT_NE(MAP_FAILED, map);
-	EXPECT_STAMPS(map, 0, FM_PAGES);
-	map[5 * self->page] = 'n';
-	EXPECT_EQ('n', mine[5 * self->page]);
-	ASSERT_EQ(0, fm_resize(fd, 8));
-	EXPECT_STAMPS(map, 0, 5);
-	EXPECT_SIGNALS(SIGBUS, map + 8 * self->page, FM_PAGES - 8);
-	EXPECT_SIGNALS(SIGBUS, mine + 8 * self->page, FM_PAGES - 8);
-	ASSERT_EQ(0, fstat(self->fd, &st));
-	EXPECT_EQ(8 * self->page, st.st_size);
-	close(fd);
-}
-
-/* There is one set of counters, whichever descriptor is asked. */
-TEST_F(buffer, opened_again_counts_together)
-{
-	struct faultmap_stats stats, same;
-	char *map;
-	int fd;
-
-	NEEDS_PRIVATE_BUFFER();
-	fd = reopen(self->fd, O_RDONLY);
-	ASSERT_LE(0, fd);
-	map = mmap(NULL, FM_PAGES * self->page, PROT_READ, MAP_SHARED, fd, 0);
-	ASSERT_NE(MAP_FAILED, map);
-	EXPECT_STAMPS(map, 0, FM_PAGES);
-	stats = fm_stats(self->fd);
-	same = fm_stats(fd);
-	EXPECT_EQ(0, memcmp(&stats, &same, sizeof(stats)));
-	EXPECT_EQ(1, stats.mmaps);
-	EXPECT_EQ(FM_PAGES, stats.pages_installed);
-	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_STATS_RESET));
-	EXPECT_EQ(0, fm_stats(fd).mmaps);
-	close(fd);
-}
-
-TEST_F(buffer, opened_again_to_write_only)
-{
-	char *map, byte = 'w';
-	int fd;
-
-	NEEDS_PRIVATE_BUFFER();
-	fd = reopen(self->fd, O_WRONLY);
-	ASSERT_LE(0, fd);
-	EXPECT_EQ(1, pwrite(fd, &byte, 1, 0));
-	EXPECT_EQ(-1, pread(fd, &byte, 1, 0));
-	EXPECT_EQ(EBADF, errno);
-	map = mmap(NULL, self->page, PROT_WRITE, MAP_SHARED, fd, 0);
-	EXPECT_EQ(MAP_FAILED, map);
-	EXPECT_EQ(EACCES, errno);
-	EXPECT_EQ(0, fm_resize(fd, 1));
-	close(fd);
-}
-
-/* It cannot be emptied, so neither by who opens it. */
-TEST_F(buffer, opened_again_to_truncate)
-{
-	struct stat st;
-	char *map;
-
-	NEEDS_PRIVATE_BUFFER();
-	map = fm_map(self, 0, FM_PAGES);
-	ASSERT_NE(MAP_FAILED, map);
-	EXPECT_EQ(-EINVAL, reopen(self->fd, O_RDWR | O_TRUNC));
-	ASSERT_EQ(0, fstat(self->fd, &st));
-	EXPECT_EQ(FM_PAGES * self->page, st.st_size);
-	EXPECT_STAMPS(map, 0, FM_PAGES);
-}
-
-/* The buffer is there as long as somebody has it, whoever that is. */
-TEST_F(buffer, opened_again_keeps_it)
-{
-	char *map;
-	int fd;
-
-	NEEDS_PRIVATE_BUFFER();
-	fd = reopen(self->fd, O_RDONLY);
-	ASSERT_LE(0, fd);
-	close(self->fd);
-	self->fd = reopen(fd, O_RDWR);
-	ASSERT_LE(0, self->fd);
-	close(fd);
-	map = fm_map(self, 0, FM_PAGES);
-	ASSERT_NE(MAP_FAILED, map);
-	EXPECT_STAMPS(map, 0, FM_PAGES);
-	close(self->fd);
-	self->fd = -1;
-	EXPECT_STAMPS(map, 0, FM_PAGES);
-}
-
-/* Who opens it after REVOKE is not cut off, as with a node. */
-TEST_F(buffer, opened_again_after_revoke)
-{
-	char *map, *old = fm_map(self, 0, FM_PAGES);
-	int fd, before;
-
-	NEEDS_PRIVATE_BUFFER();
-	ASSERT_NE(MAP_FAILED, old);
-	before = reopen(self->fd, O_RDWR);
-	ASSERT_LE(0, before);
-	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_REVOKE));
-	EXPECT_EQ(-1, fm_resize(before, 1));
-	EXPECT_EQ(ENODEV, errno);
-	fd = reopen(self->fd, O_RDWR);
-	errno = -fd;
-	SAW("REVOKE, open(/proc/self/fd/N)", "%s", fm_outcome(fd >= 0));
-	ASSERT_LE(0, fd);
-	map = mmap(NULL, FM_PAGES * self->page, PROT_READ, MAP_SHARED, fd, 0);
-	ASSERT_NE(MAP_FAILED, map);
-	EXPECT_STAMPS(map, 0, FM_PAGES);
-	EXPECT_SIGNALS(SIGBUS, old, FM_PAGES);
-	close(fd);
-	close(before);
-}
-
-/* Whoever it was given to read only cannot open it to write: it is its maker's. */
-static int stranger_reopens(int fd, int flags)
-{
-	int status, ret;
-	pid_t pid = fork();
-
-	if (!pid) {
-		/* A process that changed its user may not look at its own descriptors. */
-		if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
-		    setresuid(NOBODY, NOBODY, NOBODY) || prctl(PR_SET_DUMPABLE, 1))
-			_exit(255);
-		ret = reopen(fd, flags);
-		_exit(ret < 0 ? -ret : 0);
-	}
-	waitpid(pid, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 254;
-}
-
-TEST_F(buffer, opened_again_by_its_maker_only)
-{
-	int fd, memfd = memfd_create("stranger", MFD_CLOEXEC);
-
-	NEEDS_PRIVATE_BUFFER();
-	if (geteuid())
-		SKIP(return, "needs root, to become somebody else");
-	fd = reopen(self->fd, O_RDONLY);
-	ASSERT_LE(0, fd);
-	/* That of a memfd, with mode 0777, shows that it is the mode that counts. */
-	ASSERT_LE(0, memfd);
-	EXPECT_EQ(0, stranger_reopens(memfd, O_RDWR));
-	EXPECT_EQ(EACCES, stranger_reopens(fd, O_RDWR));
-	EXPECT_EQ(EACCES, stranger_reopens(fd, O_RDONLY));
-	EXPECT_EQ(EACCES, stranger_reopens(self->fd, O_RDWR));
-	close(memfd);
 	close(fd);
 }
 
@@ -461,7 +216,7 @@ TEST_F(buffer, passed_on)
 
 	NEEDS_PRIVATE_BUFFER();
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets));
-	fd = reopen(self->fd, O_RDONLY);
+	fd = fm_reopen(self->fd, O_RDONLY);
 	ASSERT_LE(0, fd);
 	ASSERT_TRUE(send_fd(sockets[0], fd));
 	close(fd);
@@ -469,7 +224,7 @@ TEST_F(buffer, passed_on)
 	self->fd = -1;
 	fd = receive_fd(sockets[1]);
 	ASSERT_LE(0, fd);
-	expect_read_only(_metadata, self, fd);
+	fm_expect_read_only(_metadata, self, fd);
 	map = mmap(NULL, FM_PAGES * self->page, PROT_READ, MAP_SHARED, fd, 0);
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_STAMPS(map, 0, FM_PAGES);
@@ -497,25 +252,6 @@ TEST_F(buffer, passed_on_to_nobody)
 	}
 }
 
-/* Behind its end there is no room. */
-TEST_F(buffer, opened_again_to_append)
-{
-	uint64_t word;
-	int fd;
-
-	NEEDS_PRIVATE_BUFFER();
-	fd = reopen(self->fd, O_WRONLY | O_APPEND);
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, fm_stamp(self->fd, 0, 1));
-	EXPECT_EQ(-1, write(fd, "AB", 2));
-	SAW("open(/proc/self/fd/N, O_APPEND), write()", "%s", fm_outcome(false));
-	EXPECT_EQ(ENOSPC, errno);
-	EXPECT_EQ(sizeof(word), pread(self->fd, &word, sizeof(word), 0));
-	EXPECT_EQ(fm_stamp_word(0, 0), word);
-	close(fd);
-}
-
-/* Who watches a private buffer does not keep it, nor the end of it from ending. */
 struct reader {
 	int fd;
 	long bytes;
@@ -542,7 +278,7 @@ TEST_F(buffer, threads_share_its_position)
 
 	NEEDS_PRIVATE_BUFFER();
 	readers[0].fd = fm_create(variant->memory, variant->strategy, 256);
-	again = reopen(readers[0].fd, O_RDONLY);
+	again = fm_reopen(readers[0].fd, O_RDONLY);
 	for (int i = 0; i < 2; i++) {
 		if (i)
 			readers[0].fd = again;
@@ -556,6 +292,7 @@ TEST_F(buffer, threads_share_its_position)
 	}
 }
 
+/* Who watches a private buffer does not keep it, nor the end of it from ending. */
 TEST_F(buffer, watched_to_its_end)
 {
 	int fd, watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
