@@ -459,6 +459,9 @@ TEST_F(device, asked_while_it_goes)
 	pid_t asks, reads;
 	int status;
 
+	/* Of its whole size, whatever another test has left. */
+	EXPECT_EQ(0, fm_put(PCI_DRIVER "/unbind", bar.device));
+	EXPECT_EQ(0, fm_put(PCI_DRIVER "/bind", bar.device));
 	while (race_goes_on(&clock) && !atomic_load(&self->node.race->wrong)) {
 		memset(self->node.race, 0, sizeof(*self->node.race));
 		asks = start_user(&self->node, ask_until_over);
