@@ -5,7 +5,6 @@
 #include <linux/file.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "driver.h"
@@ -76,24 +75,11 @@ faultmap_create_view(const struct faultmap_create *create)
 	return view;
 }
 
-/*
- * A file, its descriptor and its dentry come from the kernel, and where the caller's
- * cgroup is full they wake its OOM killer. See first that there is room for them: that
- * fails like anything else.
- */
-static int faultmap_find_room(void)
-{
-	void *room = kvmalloc(SZ_32K, FM_GFP);
-
-	kvfree(room);
-	return room ? 0 : -ENOMEM;
-}
-
 /* The file has the view's reference from now on; that has a file already. */
 static int faultmap_open_private(struct faultmap_view *view, struct fm_file *file)
 {
 	struct file *filp;
-	int fd = faultmap_find_room() ?: get_unused_fd_flags(O_CLOEXEC);
+	int fd = get_unused_fd_flags(O_CLOEXEC);
 
 	if (fd < 0)
 		return fd;
@@ -114,10 +100,7 @@ static int faultmap_pin_and_open(struct faultmap_view *view, struct fm_file *fil
 
 	if (fd)
 		return fd;
-	/* What room there was is this CPU's now, and may be out of others' reach. */
-	migrate_disable();
 	fd = faultmap_open_private(view, file);
-	migrate_enable();
 	if (fd < 0)
 		faultmap_private_unpin();
 	return fd;

@@ -76,7 +76,6 @@ static void faultmap_exit_memory(void)
 {
 	faultmap_pinned_exit();
 	faultmap_dma_exit();
-	faultmap_private_exit();
 }
 
 static int faultmap_init_nodes(unsigned long npages)

@@ -35,7 +35,6 @@ static inline struct faultmap_view *faultmap_view_of(const struct file *filp)
 /* mount.c */
 int faultmap_private_pin(void);
 void faultmap_private_unpin(void);
-void faultmap_private_exit(void);
 struct inode *faultmap_private_inode(const struct file_operations *fops,
 				     const struct inode_operations *iops);
 struct file *faultmap_private_file(struct inode *inode);

@@ -8,41 +8,14 @@
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>
-#include <linux/slab.h>
 
 #include "files.h"
 
 #define FAULTMAP_MAGIC	0x666d6170
 
-/* As the kernel does it, but for what happens in a full cgroup. */
-static struct inode *faultmap_alloc_inode(struct super_block *sb)
-{
-	struct inode *inode = kzalloc(sizeof(*inode), FM_GFP);
-
-	if (inode)
-		inode_init_once(inode);
-	return inode;
-}
-
-static void faultmap_free_inode(struct inode *inode)
-{
-	kfree(inode);
-}
-
-static const struct super_operations faultmap_super_ops = {
-	.alloc_inode	= faultmap_alloc_inode,
-	.free_inode	= faultmap_free_inode,
-	.statfs		= simple_statfs,
-};
-
 static int faultmap_init_fs_context(struct fs_context *fc)
 {
-	struct pseudo_fs_context *ctx = init_pseudo(fc, FAULTMAP_MAGIC);
-
-	if (!ctx)
-		return -ENOMEM;
-	ctx->ops = &faultmap_super_ops;
-	return 0;
+	return init_pseudo(fc, FAULTMAP_MAGIC) ? 0 : -ENOMEM;
 }
 
 /*
@@ -77,15 +50,6 @@ int faultmap_private_pin(void)
 void faultmap_private_unpin(void)
 {
 	simple_release_fs(&faultmap_private_mnt, &faultmap_private_pins);
-}
-
-/**
- * faultmap_private_exit() - see that the module may go, when no private buffer is left
- */
-void faultmap_private_exit(void)
-{
-	/* Inodes are freed by RCU, and by a function of ours. */
-	rcu_barrier();
 }
 
 /**
