@@ -61,7 +61,19 @@ enum faultmap_strategy_id {
  * mapped as FAULTMAP_STRATEGY_LAZY_PFN maps them, in one pass for each page table,
  * and not by remap_pfn_range(). To compare.
  */
-#define FAULTMAP_CREATE_BATCHED	0x1U
+#define FAULTMAP_CREATE_BATCHED		0x1U
+
+/*
+ * Bit of struct faultmap_create.flags, with FAULTMAP_MEMORY_PAGES or
+ * FAULTMAP_MEMORY_VMALLOC, and any strategy: a block of the buffer gets its memory when
+ * one of its pages is first touched, or written with write(2), and it is charged to the
+ * memory cgroup of who does that. read(2) of the rest gives zeroes, and allocates nothing.
+ * Where no memory can be had, since max_total or the cgroup leaves none, a touch is
+ * SIGBUS, write(2) fails with ENOSPC, and mmap(2) by an eager strategy, which touches
+ * all, with ENOMEM; the OOM killer is left alone. A block has the size that @order says,
+ * or, of FAULTMAP_MEMORY_VMALLOC, 16 pages, as far as it lies inside the buffer.
+ */
+#define FAULTMAP_CREATE_ON_DEMAND	0x2U
 
 /**
  * struct faultmap_create - argument of FAULTMAP_CREATE
@@ -90,9 +102,10 @@ struct faultmap_create {
 };
 
 /* Bits of struct faultmap_info.flags */
-#define FAULTMAP_INFO_ALLOCATED	0x1U	/* the buffer has its memory: always */
+#define FAULTMAP_INFO_ALLOCATED	0x1U	/* the buffer has all of its memory */
 #define FAULTMAP_INFO_PRIVATE	0x2U	/* made by FAULTMAP_CREATE */
 #define FAULTMAP_INFO_REVOKED	0x4U	/* this descriptor is revoked */
+#define FAULTMAP_INFO_ON_DEMAND	0x8U	/* it gets memory where it is touched */
 
 /**
  * struct faultmap_info - result of FAULTMAP_INFO
@@ -106,6 +119,8 @@ struct faultmap_create {
  * @window: pages to map around a fault, as for &struct faultmap_create; 1 where
  *	that has no meaning
  * @reserved: zero
+ * @held: bytes of memory that the buffer has: as much as @bytes, more if a shrink has cut
+ *	through a block, less if it is on demand, and 0 of a device's memory
  */
 struct faultmap_info {
 	__u64 bytes;
@@ -116,6 +131,7 @@ struct faultmap_info {
 	__u32 flags;
 	__u32 window;
 	__u32 reserved;
+	__u64 held;
 };
 
 /**
@@ -186,8 +202,9 @@ struct faultmap_resize {
  * FAULTMAP_STRATEGY_EAGER; @order or @window out of range; @reserved not zero. EFBIG:
  * @bytes is more than a file can have, or than the parameter max_size allows.
  * EOPNOTSUPP: the pair of memory and strategy is not supported, @memory is a
- * device's, or FAULTMAP_CREATE_BATCHED is given for FAULTMAP_MEMORY_COHERENT or on a
- * kernel that does not let modules use apply_to_page_range(). ENOSPC: all buffers would
+ * device's, FAULTMAP_CREATE_ON_DEMAND is given for other memory than its own, or
+ * FAULTMAP_CREATE_BATCHED for FAULTMAP_MEMORY_COHERENT, with FAULTMAP_CREATE_ON_DEMAND, or
+ * on a kernel that does not let modules use apply_to_page_range(). ENOSPC: all buffers would
  * have more memory than the parameter max_total allows. EINTR: the caller is being
  * killed. E2BIG: an unknown member is not zero. EFAULT: bad address. ENOMEM, EMFILE,
  * ENFILE: as for open(2).

@@ -311,7 +311,7 @@ TEST_F(buffer, results_hold_nothing_else)
 		.memory = variant->memory,
 		.strategy = variant->strategy,
 		.window = self->window,
-		.flags = FAULTMAP_INFO_ALLOCATED |
+		.flags = fm_info_memory(variant->memory) |
 			 (fm_is_device(variant) ? 0 : FAULTMAP_INFO_PRIVATE),
 	}, seen;
 	struct faultmap_stats stats = { 0 };

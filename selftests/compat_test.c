@@ -101,7 +101,7 @@ TEST_F(buffer, thirty_two_bits)
 	EXPECT_EQ(FM_PAGES * self->page, reply.info.bytes);
 	EXPECT_EQ(variant->memory, reply.info.memory);
 	EXPECT_EQ(variant->strategy, reply.info.strategy);
-	EXPECT_EQ(FAULTMAP_INFO_ALLOCATED |
+	EXPECT_EQ(fm_info_memory(variant->memory) |
 		  (fm_is_device(variant) ? 0 : FAULTMAP_INFO_PRIVATE),
 		  reply.info.flags);
 

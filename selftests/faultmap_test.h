@@ -58,6 +58,19 @@ static inline bool fm_kernel_since(int major, int minor)
 	       (has[0] > major || (has[0] == major && has[1] >= minor));
 }
 
+/* Memory comes into being at its first touch: what FAULTMAP_ON_DEMAND wants of all. */
+static inline bool fm_on_demand(unsigned int memory)
+{
+	return getenv("FAULTMAP_ON_DEMAND") &&
+	       (memory == FAULTMAP_MEMORY_PAGES || memory == FAULTMAP_MEMORY_VMALLOC);
+}
+
+/* What INFO says of the memory of a buffer. */
+static inline unsigned int fm_info_memory(unsigned int memory)
+{
+	return fm_on_demand(memory) ? FAULTMAP_INFO_ON_DEMAND : FAULTMAP_INFO_ALLOCATED;
+}
+
 /* FAULTMAP_CREATE; the descriptor or -errno. */
 static inline int fm_create_as(struct faultmap_create create)
 {
@@ -65,6 +78,8 @@ static inline int fm_create_as(struct faultmap_create create)
 
 	if (control < 0)
 		return -errno;
+	if (fm_on_demand(create.memory) && !create.flags)
+		create.flags = FAULTMAP_CREATE_ON_DEMAND;
 	fd = fm_errno(ioctl(control, FAULTMAP_CREATE, &create));
 	close(control);
 	return fd;

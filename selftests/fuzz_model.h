@@ -144,13 +144,19 @@ static inline int expect_create(const FIXTURE_DATA(fuzz) *self,
 
 	if (arg->memory > FAULTMAP_MEMORY_COHERENT ||
 	    arg->strategy > FAULTMAP_STRATEGY_LAZY_PFN ||
-	    arg->flags & ~FAULTMAP_CREATE_BATCHED || arg->reserved ||
-	    (arg->flags && arg->strategy != FAULTMAP_STRATEGY_EAGER) ||
+	    arg->flags & ~(FAULTMAP_CREATE_BATCHED | FAULTMAP_CREATE_ON_DEMAND) ||
+	    arg->reserved ||
+	    (arg->flags & FAULTMAP_CREATE_BATCHED && arg->strategy != FAULTMAP_STRATEGY_EAGER) ||
 	    arg->window > (lazy_pfn ? FAULTMAP_WINDOW_MAX : 1))
 		return -EINVAL;
 	if (arg->memory == FAULTMAP_MEMORY_PHYS ||
 	    (arg->memory >= FAULTMAP_MEMORY_KMALLOC && !by_frame) ||
-	    (arg->memory == FAULTMAP_MEMORY_COHERENT && (lazy_pfn || arg->flags)))
+	    (arg->memory == FAULTMAP_MEMORY_COHERENT && lazy_pfn) ||
+	    (arg->flags & FAULTMAP_CREATE_ON_DEMAND &&
+	     arg->memory > FAULTMAP_MEMORY_VMALLOC) ||
+	    (arg->flags & FAULTMAP_CREATE_BATCHED &&
+	     (arg->memory == FAULTMAP_MEMORY_COHERENT ||
+	      arg->flags & FAULTMAP_CREATE_ON_DEMAND)))
 		return -EOPNOTSUPP;
 	if (arg->order > (arg->memory == FAULTMAP_MEMORY_PAGES ? MAX_ORDER : 0))
 		return -EINVAL;

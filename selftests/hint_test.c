@@ -18,9 +18,15 @@ static size_t all_pages(const FIXTURE_VARIANT(buffer) *variant)
 static int open_large(const FIXTURE_DATA(buffer) *self,
 		      const FIXTURE_VARIANT(buffer) *variant)
 {
+	/* In large blocks, where there are any: what can be mapped by them is aligned. */
 	if (!fm_is_device(variant))
-		return fm_create(variant->memory, variant->strategy,
-				 all_pages(variant));
+		return fm_create_as((struct faultmap_create){
+			.bytes = all_pages(variant) * self->page,
+			.memory = variant->memory,
+			.strategy = variant->strategy,
+			.order = variant->memory == FAULTMAP_MEMORY_PAGES ? 9 : 0,
+			.window = fm_window(variant->strategy),
+		});
 	return fm_resize(self->fd, all_pages(variant)) ? -errno : dup(self->fd);
 }
 

@@ -28,7 +28,7 @@ static long free_pages(void)
 
 /* A call that is made to fail, on a buffer of one kind. */
 struct subject {
-	unsigned int memory, strategy, window, order;
+	unsigned int memory, strategy, window, order, flags;
 	int fd;
 	char *map;
 };
@@ -48,7 +48,7 @@ FIXTURE(inject)
 
 FIXTURE_VARIANT(inject)
 {
-	unsigned int memory, strategy, window, order;
+	unsigned int memory, strategy, window, order, flags;
 };
 
 FIXTURE_VARIANT_ADD(inject, pages_eager)
@@ -114,6 +114,28 @@ FIXTURE_VARIANT_ADD(inject, coherent_eager)
 	.strategy = FAULTMAP_STRATEGY_EAGER,
 };
 
+FIXTURE_VARIANT_ADD(inject, demand_eager)
+{
+	.memory = FAULTMAP_MEMORY_PAGES,
+	.strategy = FAULTMAP_STRATEGY_EAGER,
+	.flags = FAULTMAP_CREATE_ON_DEMAND,
+};
+
+FIXTURE_VARIANT_ADD(inject, demand_lazy)
+{
+	.memory = FAULTMAP_MEMORY_PAGES,
+	.strategy = FAULTMAP_STRATEGY_LAZY,
+	.order = 2,
+	.flags = FAULTMAP_CREATE_ON_DEMAND,
+};
+
+FIXTURE_VARIANT_ADD(inject, demand_vmalloc_lazy_pfn)
+{
+	.memory = FAULTMAP_MEMORY_VMALLOC,
+	.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
+	.flags = FAULTMAP_CREATE_ON_DEMAND,
+};
+
 FIXTURE_SETUP(inject)
 {
 	unsigned long start, end;
@@ -127,6 +149,7 @@ FIXTURE_SETUP(inject)
 		.strategy = variant->strategy,
 		.window = variant->window,
 		.order = variant->order,
+		.flags = variant->flags,
 		.fd = -1,
 	};
 }
@@ -144,6 +167,7 @@ static long create(struct subject *s)
 		.strategy = s->strategy,
 		.window = s->window,
 		.order = s->order,
+		.flags = s->flags,
 	});
 	return s->fd;
 }
@@ -184,6 +208,24 @@ static int create_and_map(struct subject *s)
 	return create_and_stamp(s) ?: map_all(s);
 }
 
+static int create_new(struct subject *s)
+{
+	return create(s);
+}
+
+static int create_and_map_new(struct subject *s)
+{
+	int fd = create(s);
+
+	return fd < 0 ? fd : map_all(s);
+}
+
+/* On demand, with the memory for it. */
+static long touch_new(struct subject *s)
+{
+	return fm_write_at(s->map + 3 * fm_page_size()) ? -EFAULT : 0;
+}
+
 /* A fault that finds no memory is tried again, by the kernel. */
 static long touch_all(struct subject *s)
 {
@@ -216,6 +258,14 @@ static long write_page(struct subject *s)
 
 	fm_stamp_page(page, 3);
 	return fm_errno(pwrite(s->fd, page, sizeof(page), 3 * sizeof(page)));
+}
+
+/* On demand, there is no room where there is no memory. */
+static long write_new(struct subject *s)
+{
+	long ret = write_page(s);
+
+	return ret == -ENOSPC ? -ENOMEM : ret;
 }
 
 static long read_page(struct subject *s)
@@ -251,6 +301,9 @@ static const struct operation operations[] = {
 	{ "mmap", create_and_stamp, map_all, drop, 0 },
 	{ "touch", create_and_map, touch_all, drop, 0 },
 	{ "write", create_and_stamp, write_page, drop, EFAULT },
+	{ "mmap of a new one", create_new, map_all, drop, 0 },
+	{ "touch of a new one", create_and_map_new, touch_new, drop, EFAULT },
+	{ "write to a new one", create_new, write_new, drop, EFAULT },
 	{ "read", create_and_stamp, read_page, drop, EFAULT },
 	{ "open again", create_and_stamp, open_again, drop, 0 },
 	{ "RESIZE, grow", create_and_stamp, grow, drop, EFAULT },

@@ -20,6 +20,7 @@ FIXTURE_VARIANT(race)
 	unsigned int window;
 	unsigned int order;
 	bool large;		/* 4 MiB, shrunk by half */
+	unsigned int flags;
 };
 
 FIXTURE_VARIANT_ADD(race, lazy)
@@ -63,15 +64,38 @@ FIXTURE_VARIANT_ADD(race, eager)
 	.strategy = FAULTMAP_STRATEGY_EAGER,
 };
 
+FIXTURE_VARIANT_ADD(race, eager_batched)
+{
+	.strategy = FAULTMAP_STRATEGY_EAGER,
+	.flags = FAULTMAP_CREATE_BATCHED,
+};
+
 FIXTURE_VARIANT_ADD(race, eager_page)
 {
 	.strategy = FAULTMAP_STRATEGY_EAGER_PAGE,
+};
+
+FIXTURE_VARIANT_ADD(race, lazy_on_demand)
+{
+	.strategy = FAULTMAP_STRATEGY_LAZY,
+	.order = 2,
+	.flags = FAULTMAP_CREATE_ON_DEMAND,
+};
+
+FIXTURE_VARIANT_ADD(race, lazy_pfn_on_demand)
+{
+	.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
+	.order = 9,
+	.large = true,
+	.flags = FAULTMAP_CREATE_ON_DEMAND,
 };
 
 FIXTURE_SETUP(race)
 {
 	if (access(FM_CONTROL, F_OK))
 		SKIP(return, "faultmap is not loaded");
+	if (variant->flags & FAULTMAP_CREATE_BATCHED && !fm_batches())
+		SKIP(return, "this kernel has no apply_to_page_range() for modules");
 	self->page = fm_page_size();
 	self->pages = variant->large ? 1024 : 16;
 	self->keep = variant->large ? 512 : 4;
@@ -92,6 +116,7 @@ static inline int race_create_empty(const FIXTURE_DATA(race) *self,
 		.strategy = variant->strategy,
 		.window = variant->window,
 		.order = variant->order,
+		.flags = variant->flags,
 	});
 }
 

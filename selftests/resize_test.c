@@ -264,6 +264,8 @@ TEST_F(buffer, new_one_has_its_memory)
 
 	if (fm_is_device(variant))
 		DOES_NOT_APPLY("a device has its memory always");
+	if (fm_on_demand(variant->memory))
+		SKIP(return, "FAULTMAP_ON_DEMAND is set");
 	fd = fm_create(variant->memory, variant->strategy, FM_PAGES);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, ioctl(fd, FAULTMAP_INFO, &info));

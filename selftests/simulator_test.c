@@ -69,8 +69,8 @@ static bool drive_as_simulated(struct __test_metadata *_metadata,
 			       const struct fm_walk *walk, size_t first, bool *same)
 {
 	static const enum fm_hint hints[] = {
-		FM_HINT_NONE, FM_HINT_RANDOM, FM_HINT_NONE, FM_HINT_SEQUENTIAL,
-		FM_HINT_NONE,
+		FM_HINT_NONE, FM_HINT_NONE, FM_HINT_RANDOM, FM_HINT_NONE,
+		FM_HINT_SEQUENTIAL, FM_HINT_SEQUENTIAL, FM_HINT_NONE,
 	};
 	struct fm_sim sim = { .costs = fm_measured_costs, .pages = walk->pages };
 	struct fm_history window = { 0 };

@@ -65,12 +65,26 @@ FIXTURE_VARIANT_ADD(size, lazy_pfn)
 	.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
 };
 
+FIXTURE_VARIANT_ADD(size, lazy_on_demand)
+{
+	.node = "/dev/faultmap/pages-lazy",
+	.strategy = FAULTMAP_STRATEGY_LAZY,
+	.flags = FAULTMAP_CREATE_ON_DEMAND,
+};
+
+FIXTURE_VARIANT_ADD(size, lazy_pfn_on_demand)
+{
+	.node = "/dev/faultmap/pages-lazy-pfn",
+	.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
+	.flags = FAULTMAP_CREATE_ON_DEMAND,
+};
+
 FIXTURE_SETUP(size)
 {
 	self->page = fm_page_size();
 	if (access(FM_CONTROL, F_OK))
 		SKIP(return, "faultmap is not loaded");
-	if (variant->flags && !fm_batches())
+	if (variant->flags & FAULTMAP_CREATE_BATCHED && !fm_batches())
 		SKIP(return, "this kernel has no apply_to_page_range() for modules");
 }
 
@@ -405,6 +419,8 @@ TEST_F(size, in_fragmented_memory)
 	size_t i, j;
 	int ret;
 
+	if (variant->flags & FAULTMAP_CREATE_ON_DEMAND)
+		SKIP(return, "demand_test.small_blocks_count_as_small is for this");
 	/* What one CPU frees another need not find. */
 	ASSERT_TRUE(fm_run_on(0, 0));
 	for (i = 0; i < ROUNDS; i++) {

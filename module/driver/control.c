@@ -16,6 +16,8 @@ static_assert((int)FAULTMAP_STRATEGY_EAGER_PAGE == FM_EAGER_PAGE);
 static_assert((int)FAULTMAP_STRATEGY_LAZY_PFN == FM_LAZY_PFN);
 static_assert(FAULTMAP_WINDOW_MAX == FM_WINDOW_MAX);
 
+#define FAULTMAP_CREATE_FLAGS	(FAULTMAP_CREATE_BATCHED | FAULTMAP_CREATE_ON_DEMAND)
+
 static int faultmap_check_order(const struct faultmap_memory *memory,
 				unsigned int value)
 {
@@ -33,20 +35,29 @@ static int faultmap_check_window(const struct faultmap_create *create)
 	return create->flags & FAULTMAP_CREATE_BATCHED && !eager ? -EINVAL : 0;
 }
 
+static bool faultmap_can_create(const struct faultmap_create *create)
+{
+	const struct faultmap_memory *memory = faultmap_memories[create->memory];
+	const struct fm_object_ops *ops = create->flags & FAULTMAP_CREATE_ON_DEMAND ?
+		memory->demand_ops : &memory->ops;
+
+	if (!ops || ops->is_linear || !fm_supported(ops, create->strategy))
+		return false;
+	return !(create->flags & FAULTMAP_CREATE_BATCHED) || fm_can_batch(ops);
+}
+
 static int faultmap_check_create(const struct faultmap_create *create)
 {
 	const struct faultmap_memory *memory;
 
 	if (create->memory >= faultmap_nr_memories ||
 	    create->strategy >= FM_NR_STRATEGIES ||
-	    create->flags & ~FAULTMAP_CREATE_BATCHED || create->reserved ||
+	    create->flags & ~FAULTMAP_CREATE_FLAGS || create->reserved ||
 	    faultmap_check_window(create))
 		return -EINVAL;
-	memory = faultmap_memories[create->memory];
-	if ((create->flags & FAULTMAP_CREATE_BATCHED && !fm_can_batch(&memory->ops)) ||
-	    memory->ops.is_linear ||
-	    !fm_supported(&memory->ops, create->strategy))
+	if (!faultmap_can_create(create))
 		return -EOPNOTSUPP;
+	memory = faultmap_memories[create->memory];
 	return faultmap_check_order(memory, create->order) ?:
 	       faultmap_check_bytes(create->bytes) ?:
 	       faultmap_check_limit(create->bytes >> PAGE_SHIFT);
@@ -61,7 +72,8 @@ faultmap_create_view(const struct faultmap_create *create)
 	buf = faultmap_buffer_create(faultmap_private_inode(&faultmap_fops,
 							    &faultmap_inode_ops),
 				     faultmap_memories[create->memory],
-				     create->bytes >> PAGE_SHIFT, create->order);
+				     create->bytes >> PAGE_SHIFT, create->order,
+				     create->flags & FAULTMAP_CREATE_ON_DEMAND);
 	if (IS_ERR(buf))
 		return ERR_CAST(buf);
 	view = faultmap_view_create(buf, create->strategy);

@@ -18,6 +18,10 @@ static unsigned int order = 9;
 module_param(order, uint, 0444);
 MODULE_PARM_DESC(order, "largest block to ask the page allocator for, as a power of two of pages; smaller ones are taken where none is free (default 9)");
 
+static bool on_demand;
+module_param(on_demand, bool, 0444);
+MODULE_PARM_DESC(on_demand, "the buffers of pages and vmalloc nodes get memory where they are touched, not all of it when they are opened (default 0)");
+
 unsigned int faultmap_window;
 module_param_named(window, faultmap_window, uint, 0444);
 MODULE_PARM_DESC(window, "pages to map around a fault on a lazy-pfn node, 1 to 512; 0 to learn it from the faults (default 0)");
@@ -32,7 +36,8 @@ static int faultmap_add_nodes_of(const struct faultmap_memory *memory,
 	int ret;
 
 	buf = faultmap_buffer_create(fm_inode_create(), memory, npages,
-				     memory->has_order ? order : 0);
+				     memory->has_order ? order : 0,
+				     on_demand && memory->demand_ops);
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);
 	ret = faultmap_nodes_add(&faultmap_nodes, buf, memory->name);

@@ -69,6 +69,16 @@ static void fm_eager_vma_close(struct vm_area_struct *vma)
 
 typedef int (*fm_fill_fn)(struct fm_file *file, struct vm_area_struct *vma);
 
+/* REVOKE or RESIZE may have come after the check; else memory that was not there. */
+static int fm_why_not(const struct fm_file *file, struct vm_area_struct *vma)
+{
+	if (fm_revoked(file))
+		return -ENODEV;
+	if (vma->vm_pgoff + vma_pages(vma) > READ_ONCE(file->obj->npages))
+		return -ENXIO;
+	return file->obj->ops->frames ? -ENOMEM : -ENXIO;
+}
+
 static int fm_do_eager_mmap(struct fm_file *file, struct vm_area_struct *vma,
 			    fm_fill_fn fill)
 {
@@ -85,12 +95,9 @@ static int fm_do_eager_mmap(struct fm_file *file, struct vm_area_struct *vma,
 	if (ret)
 		zap_vma_range(vma, vma->vm_start, vma->vm_end - vma->vm_start);
 	fm_read_unlock(file, idx);
-	/* REVOKE may have come after the check. */
-	if (ret == -ENXIO && fm_revoked(file))
-		ret = -ENODEV;
 	if (ret) {
 		kref_put(&map->ref, fm_eager_map_release);
-		return ret;
+		return ret == -ENXIO ? fm_why_not(file, vma) : ret;
 	}
 	vma->vm_private_data = map;
 	fm_count(file->view, FM_PAGES_INSTALLED, vma_pages(vma));

@@ -187,6 +187,9 @@ static vm_fault_t fm_insert_huge(struct fm_file *file, struct vm_fault *vmf)
 	int idx;
 
 	idx = fm_read_lock(file);
+	/* Under the lock nothing is allocated. */
+	if (file->obj->ops->frames)
+		fm_resolve(file, vmf->pgoff, 1, true, &pfn);
 	mutex_lock(lock);
 	if (!fm_has_table(vmf->pmd) && fm_resolve_huge(file, vmf, &pfn))
 		ret = vmf_insert_pfn_pmd(vmf, pfn, vmf->flags & FAULT_FLAG_WRITE);

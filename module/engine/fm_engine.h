@@ -53,12 +53,12 @@ enum fm_addresses {
  *	fm_folio_adopt() was told of
  * @is_linear: it is a device's memory: consecutive frames without struct pages, from
  *	&fm_object.first_pfn on, which the kernel sees at &fm_object.io. There is no table
- * @frames: the question, if there is no table and the memory is not linear: stores the
- *	frame at page offset @pgoff in @pfn, and returns how many, at most @max, are
- *	consecutive from there on; 0 if there is none. It is called in a read section of
- *	the object, and the answer holds until that ends. With @touch, it may sleep and
- *	allocate what is not there yet, and 0 means that it cannot: SIGBUS, or -ENOSPC
- *	for write(2). Without, it may do neither, since a lock of a page table may be
+ * @frames: the question, if the memory is not linear, and there is no table or nothing in
+ *	it: stores the frame at page offset @pgoff in @pfn, and returns how many, at most
+ *	@max, are consecutive from there on; 0 if there is none. It is called in a read
+ *	section of the object, and the answer holds until that ends. With @touch, it may
+ *	sleep and allocate what is not there yet, and 0 means that it cannot: SIGBUS,
+ *	-ENOSPC for write(2), or -ENOMEM for an eager mmap(2). Without, it may do neither, since a lock of a page table may be
  *	held; then it is also asked for what fm_object_shrink() and fm_object_kill() are
  *	just taking away, and has to answer as long as these have not returned
  * @populate: called by each fm_file_create(), and so by each open(2), one at a time, to
@@ -250,6 +250,7 @@ void fm_table_add(struct fm_object *obj, unsigned long first, void *addr,
 int fm_table_fill(struct fm_object *obj, void *addr, unsigned long npages);
 void fm_table_find_runs(struct fm_object *obj, unsigned long from,
 			unsigned long to);
+void fm_table_remove(struct fm_object *obj, unsigned long from, unsigned long to);
 
 static __always_inline unsigned long *fm_entry(const struct fm_table *table,
 					       unsigned long index)

@@ -38,6 +38,12 @@ static __always_inline unsigned long fm_load(const struct fm_table *table,
 	return READ_ONCE(*fm_entry(table, pgoff));
 }
 
+/* Where memory comes bit by bit, no run is noted across what came at different times. */
+static __always_inline bool fm_may_go_on(const struct fm_object *obj, unsigned long run)
+{
+	return run == FM_RUN_MAX || obj->ops->frames;
+}
+
 static __always_inline unsigned long
 fm_resolve_in_table(const struct fm_object *obj, const struct fm_table *table,
 		    pgoff_t pgoff, unsigned long max, unsigned long *pfn)
@@ -45,13 +51,13 @@ fm_resolve_in_table(const struct fm_object *obj, const struct fm_table *table,
 	enum fm_addresses addresses = obj->ops->addresses;
 	unsigned long entry = fm_load(table, pgoff), run = fm_run(entry), more;
 
-	if (addresses == FM_OPAQUE)
+	if (addresses == FM_OPAQUE || !run)
 		return min(run, max);
 	*pfn = fm_entry_pfn(addresses, entry);
-	/* Only the longest run that can be told may go on behind its end. */
-	for (more = run; more == FM_RUN_MAX && run < max; run += more) {
+	/* The longest run that can be told may go on behind its end; or what came later. */
+	for (more = run; fm_may_go_on(obj, more) && run < max; run += more) {
 		entry = fm_load(table, pgoff + run);
-		if (fm_entry_pfn(addresses, entry) != *pfn + run)
+		if (!entry || fm_entry_pfn(addresses, entry) != *pfn + run)
 			break;
 		more = fm_run(entry);
 	}
@@ -76,13 +82,15 @@ fm_resolve_run(struct fm_object *obj, pgoff_t pgoff, unsigned long max, bool tou
 	       unsigned long *pfn)
 {
 	const struct fm_table *table;
-	unsigned long left = fm_find(obj, pgoff, &table);
+	unsigned long left = fm_find(obj, pgoff, &table), run = 0;
 
 	max = min(max, left);
 	if (!max)
 		return 0;
 	if (table)
-		return fm_resolve_in_table(obj, table, pgoff, max, pfn);
+		run = fm_resolve_in_table(obj, table, pgoff, max, pfn);
+	if (run)
+		return run;
 	if (obj->ops->frames)
 		return fm_ask(obj, pgoff, max, touch, pfn);
 	if (!obj->ops->is_linear)
@@ -160,7 +168,7 @@ unsigned long fm_resolve_array(const struct fm_file *file, pgoff_t pgoff,
 	if (!left || fm_revoked(file))
 		return 0;
 	max = min(max, left);
-	if (!table)
+	if (!table || file->obj->ops->frames)
 		return fm_resolve_singly(file->obj, pgoff, max, touch, pfn);
 	max = min(max, FM_LEAF_ENTRIES - (pgoff & (FM_LEAF_ENTRIES - 1)));
 	fm_entry_pfns(file->obj->ops->addresses, fm_entry(table, pgoff), max, pfn);
@@ -181,12 +189,13 @@ unsigned long fm_resolve_array(const struct fm_file *file, pgoff_t pgoff,
 struct page *fm_resolve_page(const struct fm_file *file, pgoff_t pgoff)
 {
 	const struct fm_table *table;
-	unsigned long pfn;
+	unsigned long pfn, entry;
 
 	if (fm_revoked(file) || !fm_find(file->obj, pgoff, &table))
 		return NULL;
-	if (table)
-		return fm_entry_page(file->obj->ops->addresses, fm_load(table, pgoff));
+	entry = table ? fm_load(table, pgoff) : 0;
+	if (entry)
+		return fm_entry_page(file->obj->ops->addresses, entry);
 	if (!fm_resolve_run(file->obj, pgoff, 1, true, &pfn))
 		return NULL;
 	return pfn_to_page(pfn);
@@ -202,11 +211,13 @@ struct page *fm_resolve_page(const struct fm_file *file, pgoff_t pgoff)
  */
 struct page *fm_object_page(struct fm_object *obj, pgoff_t pgoff)
 {
-	unsigned long pfn, run;
+	unsigned long pfn, run, entry;
 	int idx;
 
-	if (obj->table)
-		return fm_entry_page(obj->ops->addresses, fm_load(obj->table, pgoff));
+	if (obj->table) {
+		entry = fm_load(obj->table, pgoff);
+		return entry ? fm_entry_page(obj->ops->addresses, entry) : NULL;
+	}
 	idx = srcu_read_lock(&obj->srcu);
 	run = fm_ask(obj, pgoff, 1, false, &pfn);
 	srcu_read_unlock(&obj->srcu, idx);
@@ -229,7 +240,7 @@ void *fm_kernel_addr(const struct fm_object *obj, pgoff_t pgoff)
 }
 
 /**
- * fm_object_extents() - count the contiguous pieces of an object
+ * fm_object_extents() - count the contiguous pieces of an object, of what is there
  * @obj: the object
  *
  * Context: may sleep.
@@ -238,13 +249,13 @@ void *fm_kernel_addr(const struct fm_object *obj, pgoff_t pgoff)
 unsigned long fm_object_extents(struct fm_object *obj)
 {
 	unsigned long run, pfn, extents = 0;
-	pgoff_t pgoff = 0;
+	pgoff_t pgoff;
 	int idx;
 
 	idx = srcu_read_lock(&obj->srcu);
-	while ((run = fm_resolve_run(obj, pgoff, ULONG_MAX, false, &pfn))) {
-		pgoff += run;
-		extents++;
+	for (pgoff = 0; pgoff < READ_ONCE(obj->npages); pgoff += run ?: 1) {
+		run = fm_resolve_run(obj, pgoff, ULONG_MAX, false, &pfn);
+		extents += !!run;
 		cond_resched();
 	}
 	srcu_read_unlock(&obj->srcu, idx);

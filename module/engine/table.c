@@ -100,6 +100,19 @@ void fm_table_add(struct fm_object *obj, unsigned long first, void *addr,
 }
 EXPORT_SYMBOL_GPL(fm_table_add);
 
+/**
+ * fm_table_remove() - remove pages, so that &fm_object_ops.frames is asked for them
+ * @obj: the object
+ * @from: the first page
+ * @to: the page behind the last one; nobody sees them, since the object is smaller
+ */
+void fm_table_remove(struct fm_object *obj, unsigned long from, unsigned long to)
+{
+	for (; from < to; from++)
+		WRITE_ONCE(*fm_entry(obj->table, from), 0);
+}
+EXPORT_SYMBOL_GPL(fm_table_remove);
+
 /* Whether the page behind @next is the frame behind that of @entry. */
 static bool fm_adjoins(enum fm_addresses addresses, unsigned long entry,
 		       unsigned long next)
@@ -128,14 +141,20 @@ static unsigned long fm_run_before(enum fm_addresses addresses, unsigned long en
  * first of them gain what it goes on with, as far as that can be noted. Readers may look
  * at those, and see the new run or the old one.
  *
+ * Of an object with &fm_object_ops.frames, an entry counts from this call on, which has
+ * to be the last thing done to its memory; others are not changed.
+ *
  * Context: may sleep.
  */
 void fm_table_find_runs(struct fm_object *obj, unsigned long from,
 			unsigned long to)
 {
 	unsigned long i, entry, next = 0, run;
+	unsigned long first = obj->ops->frames ? from : 0;
 
-	for (i = to; i-- > 0; next = entry) {
+	/* Pairs with the address dependency of a reader of one of these entries. */
+	smp_wmb();
+	for (i = to; i-- > first; next = entry) {
 		unsigned long *where = fm_entry(obj->table, i);
 
 		entry = *where;

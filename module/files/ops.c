@@ -77,7 +77,9 @@ static long faultmap_ioctl_info(struct file *filp, void *arg)
 	info->strategy = view->view.strategy->id;
 	info->order = buf->order;
 	info->window = view->view.window;
-	info->flags = FAULTMAP_INFO_ALLOCATED;
+	info->held = faultmap_buffer_held(buf);
+	info->flags = buf->obj.ops->frames ? FAULTMAP_INFO_ON_DEMAND :
+		FAULTMAP_INFO_ALLOCATED;
 	if (view->private)
 		info->flags |= FAULTMAP_INFO_PRIVATE;
 	if (fm_revoked(filp->private_data))

@@ -81,6 +81,7 @@ void faultmap_stats_show(struct seq_file *m, struct faultmap_view *view)
 	seq_printf(m, "memory:\t%s\n", buf->memory->name);
 	seq_printf(m, "strategy:\t%s\n", view->view.strategy->name);
 	seq_printf(m, "bytes:\t%lld\n", i_size_read(buf->obj.inode));
+	seq_printf(m, "held:\t%llu\n", faultmap_buffer_held(buf));
 	for (i = 0; i < FM_NR_COUNTERS; i++)
 		seq_printf(m, "%s:\t%llu\n", faultmap_fields[i].name,
 			   *faultmap_field(&stats, i));

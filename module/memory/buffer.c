@@ -13,6 +13,8 @@
  * @memory: the kind of memory
  * @npages: size in pages, not zero
  * @order: largest block order to ask for
+ * @on_demand: each block comes into being when it is first touched; for memory that
+ *	has &faultmap_memory.demand_ops
  *
  * Return: the buffer with one reference, for faultmap_buffer_put(), or an
  * ERR_PTR; that of @inode, if it is one.
@@ -20,7 +22,7 @@
 struct faultmap_buffer *faultmap_buffer_create(struct inode *inode,
 					       const struct faultmap_memory *memory,
 					       unsigned long npages,
-					       unsigned int order)
+					       unsigned int order, bool on_demand)
 {
 	struct faultmap_buffer *buf;
 	int ret;
@@ -31,12 +33,14 @@ struct faultmap_buffer *faultmap_buffer_create(struct inode *inode,
 			iput(inode);
 		return ERR_PTR(-ENOMEM);
 	}
-	ret = fm_object_init(&buf->obj, &memory->ops, inode, npages);
+	ret = fm_object_init(&buf->obj, on_demand ? memory->demand_ops : &memory->ops,
+			     inode, npages);
 	if (ret) {
 		kfree(buf);
 		return ERR_PTR(ret);
 	}
 	kref_init(&buf->ref);
+	mutex_init(&buf->demand_lock);
 	buf->memory = memory;
 	buf->order = order;
 	buf->obj.has_huge = order >= PMD_SHIFT - PAGE_SHIFT;
@@ -53,6 +57,11 @@ static struct page *faultmap_page(const struct faultmap_buffer *buf,
 				  unsigned long index)
 {
 	return fm_entry_page(buf->memory->ops.addresses, faultmap_entry(buf, index));
+}
+
+static bool faultmap_is_on_demand(const struct faultmap_buffer *buf)
+{
+	return buf->obj.ops->frames;
 }
 
 static void faultmap_own_pages(struct faultmap_buffer *buf, unsigned long first,
@@ -83,6 +92,18 @@ static void faultmap_disown_pages(struct faultmap_buffer *buf,
 	}
 }
 
+static void faultmap_free_block(struct faultmap_buffer *buf, unsigned long from,
+				unsigned long to)
+{
+	void *addr = fm_entry_addr(faultmap_entry(buf, from));
+
+	if (buf->memory->ops.has_pages)
+		faultmap_disown_pages(buf, from, to);
+	fm_table_remove(&buf->obj, from, to);
+	atomic_long_sub(to - from, &buf->held);
+	faultmap_block_free(buf->memory, addr, to - from);
+}
+
 /*
  * Frees, from the end, the blocks that begin at or after page @from: a block that
  * reaches across stays whole, and allocated.
@@ -93,13 +114,10 @@ static void faultmap_free_from(struct faultmap_buffer *buf, unsigned long from)
 
 	for (i = buf->allocated; i-- > from; ) {
 		entry = faultmap_entry(buf, i);
-		if (!(entry & FM_MARK))
-			continue;
-		if (buf->memory->ops.has_pages)
-			faultmap_disown_pages(buf, i, buf->allocated);
-		faultmap_block_free(buf->memory, fm_entry_addr(entry),
-				    buf->allocated - i);
-		buf->allocated = i;
+		if (entry & FM_MARK)
+			faultmap_free_block(buf, i, buf->allocated);
+		if (entry & FM_MARK || !entry)
+			buf->allocated = i;
 		cond_resched();
 	}
 }
@@ -137,6 +155,15 @@ void faultmap_buffer_put(struct faultmap_buffer *buf)
 	kref_put(&buf->ref, faultmap_buffer_release);
 }
 
+static void faultmap_add_block(struct faultmap_buffer *buf, unsigned long first,
+			       const struct faultmap_block *block)
+{
+	fm_table_add(&buf->obj, first, block->addr, block->npages, block->split);
+	if (buf->memory->ops.has_pages)
+		faultmap_own_pages(buf, first, block->npages);
+	atomic_long_add(block->npages, &buf->held);
+}
+
 /* Allocates the next block, for pages before @to. */
 static int faultmap_alloc_block(struct faultmap_buffer *buf, unsigned long to)
 {
@@ -152,9 +179,7 @@ static int faultmap_alloc_block(struct faultmap_buffer *buf, unsigned long to)
 	ret = memory->alloc(buf, first, &block);
 	if (ret)
 		return ret;
-	fm_table_add(&buf->obj, first, block.addr, block.npages, block.split);
-	if (memory->ops.has_pages)
-		faultmap_own_pages(buf, first, block.npages);
+	faultmap_add_block(buf, first, &block);
 	buf->allocated += block.npages;
 	cond_resched();
 	return 0;
@@ -169,12 +194,24 @@ static int faultmap_limit_take_again(unsigned long npages)
 	return faultmap_limit_take(npages);
 }
 
+/* What is touched gets its memory then. */
+static int faultmap_let_allocate(struct faultmap_buffer *buf, unsigned long npages)
+{
+	int ret = fm_table_reserve(&buf->obj, buf->allocated, npages);
+
+	if (!ret)
+		buf->allocated = npages;
+	return ret;
+}
+
 /* Gives the buffer memory for @npages pages, more than it has, within the limits. */
 static int faultmap_allocate(struct faultmap_buffer *buf, unsigned long npages)
 {
 	unsigned long before = buf->allocated;
 	int ret;
 
+	if (faultmap_is_on_demand(buf))
+		return faultmap_let_allocate(buf, npages);
 	ret = faultmap_limit_take_again(npages - before);
 	if (ret)
 		return ret;
@@ -188,6 +225,90 @@ static int faultmap_allocate(struct faultmap_buffer *buf, unsigned long npages)
 	}
 	fm_table_find_runs(&buf->obj, before, npages);
 	return 0;
+}
+
+/* An area of vmalloc() has a price of its own: 16 pages share it. */
+#define FAULTMAP_DEMAND_ORDER	4
+
+/* Whether nothing is there yet of an aligned block, which ends inside the buffer. */
+static bool faultmap_is_hole(const struct faultmap_buffer *buf, unsigned long first,
+			     unsigned long npages)
+{
+	unsigned long i;
+
+	if (first + npages > READ_ONCE(buf->obj.npages))
+		return false;
+	for (i = first; i < first + npages; i++)
+		if (faultmap_entry(buf, i))
+			return false;
+	return true;
+}
+
+/* The largest block that may come into being around a page of which there is nothing. */
+static unsigned int faultmap_demand_order(const struct faultmap_buffer *buf, pgoff_t pgoff)
+{
+	unsigned int order = buf->memory->has_order ? buf->order : FAULTMAP_DEMAND_ORDER;
+
+	order = min_t(unsigned int, order, PMD_SHIFT - PAGE_SHIFT);
+	while (order && !faultmap_is_hole(buf, round_down(pgoff, 1UL << order), 1UL << order))
+		order--;
+	return order;
+}
+
+static int faultmap_alloc_on_demand(struct faultmap_buffer *buf, pgoff_t pgoff)
+{
+	unsigned int order = faultmap_demand_order(buf, pgoff);
+	struct faultmap_block block;
+	unsigned long first;
+	int ret;
+
+	while ((ret = faultmap_limit_take_again(1UL << order)) && order)
+		order--;
+	if (ret)
+		return ret;
+	block.npages = 1UL << order;
+	ret = buf->memory->alloc(buf, round_down(pgoff, block.npages), &block);
+	if (ret) {
+		faultmap_limit_give(1UL << order);
+		return ret;
+	}
+	/* It may be smaller than what was asked for. */
+	faultmap_limit_give((1UL << order) - block.npages);
+	first = round_down(pgoff, block.npages);
+	faultmap_add_block(buf, first, &block);
+	fm_table_find_runs(&buf->obj, first, first + block.npages);
+	return 0;
+}
+
+/**
+ * faultmap_buffer_touch() - give a page of a buffer memory, on demand
+ * @obj: the buffer's object
+ * @pgoff: the page, which has no memory in the object's table
+ * @max: how many pages are of interest
+ * @touch: it is to be allocated; if not, nothing is done
+ * @pfn: where its frame goes
+ *
+ * What comes into being is zeroed, charged to the caller's memory cgroup, and counts for
+ * max_total.
+ *
+ * Context: &fm_object_ops.frames; may sleep with @touch.
+ * Return: 1; 0 if there is no memory to be had, or the caller is being killed.
+ */
+unsigned long faultmap_buffer_touch(struct fm_object *obj, pgoff_t pgoff,
+				    unsigned long max, bool touch, unsigned long *pfn)
+{
+	struct faultmap_buffer *buf = faultmap_buffer_of(obj);
+	int ret = 0;
+
+	if (!touch || mutex_lock_killable(&buf->demand_lock))
+		return 0;
+	/* Another touch may have been faster. */
+	if (!faultmap_entry(buf, pgoff))
+		ret = faultmap_alloc_on_demand(buf, pgoff);
+	if (!ret)
+		*pfn = page_to_pfn(faultmap_page(buf, pgoff));
+	mutex_unlock(&buf->demand_lock);
+	return !ret;
 }
 
 /**

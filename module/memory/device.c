@@ -154,7 +154,7 @@ struct faultmap_buffer *faultmap_range_buffer(const struct faultmap_range *range
 	struct faultmap_buffer *buf;
 
 	buf = faultmap_buffer_create(fm_inode_create(), &faultmap_phys,
-				     range->npages, 0);
+				     range->npages, 0, false);
 	if (IS_ERR(buf))
 		return buf;
 	buf->range = *range;

@@ -71,6 +71,13 @@ static void faultmap_pages_free(void *addr)
 	put_page(virt_to_page(addr));
 }
 
+static const struct fm_object_ops faultmap_pages_on_demand = {
+	.addresses	= FM_DIRECT,
+	.has_pages	= true,
+	.populate	= faultmap_buffer_populate,
+	.frames		= faultmap_buffer_touch,
+};
+
 static const struct faultmap_memory faultmap_pages = {
 	.name		= "pages",
 	.id		= FAULTMAP_MEMORY_PAGES,
@@ -81,6 +88,7 @@ static const struct faultmap_memory faultmap_pages = {
 		.has_pages	= true,
 		.populate	= faultmap_buffer_populate,
 	},
+	.demand_ops	= &faultmap_pages_on_demand,
 	.alloc		= faultmap_pages_alloc,
 	.free		= faultmap_pages_free,
 };
@@ -99,6 +107,13 @@ static void faultmap_vmalloc_free(void *addr)
 	vfree(addr);
 }
 
+static const struct fm_object_ops faultmap_vmalloc_on_demand = {
+	.addresses	= FM_VMALLOC,
+	.has_pages	= true,
+	.populate	= faultmap_buffer_populate,
+	.frames		= faultmap_buffer_touch,
+};
+
 static const struct faultmap_memory faultmap_vmalloc = {
 	.name		= "vmalloc",
 	.id		= FAULTMAP_MEMORY_VMALLOC,
@@ -109,6 +124,7 @@ static const struct faultmap_memory faultmap_vmalloc = {
 		.has_pages	= true,
 		.populate	= faultmap_buffer_populate,
 	},
+	.demand_ops	= &faultmap_vmalloc_on_demand,
 	.alloc		= faultmap_vmalloc_alloc,
 	.free		= faultmap_vmalloc_free,
 };

@@ -34,6 +34,7 @@ struct faultmap_block {
  * @max_block: the most pages that one call of @alloc may be asked for
  * @ops: what the engine must know of it; is_linear is a device's memory: there from the
  *	start, and its contents are not ours to clear
+ * @demand_ops: the same, of a buffer that gets its memory on demand; NULL if none can
  * @alloc: allocates a block for the pages of a buffer from @first on, zeroed and
  *	charged to the caller's memory cgroup; returns 0 or -ENOMEM
  * @free: frees what begins at an address
@@ -44,6 +45,7 @@ struct faultmap_memory {
 	bool has_order;
 	unsigned long max_block;
 	struct fm_object_ops ops;
+	const struct fm_object_ops *demand_ops;
 	int (*alloc)(const struct faultmap_buffer *buf, unsigned long first,
 		     struct faultmap_block *block);
 	void (*free)(void *addr);
@@ -80,7 +82,10 @@ struct faultmap_range {
  * @memory: the kind of memory
  * @order: largest block order to ask for
  * @range: the device's memory, if it is that
- * @allocated: pages with memory, at least the object's size once a file is open
+ * @allocated: pages that have memory, or may have it on demand; at least the object's
+ *	size once a file is open
+ * @held: pages that have memory
+ * @demand_lock: held while memory comes into being on demand, inside a read section
  */
 struct faultmap_buffer {
 	struct fm_object obj;
@@ -89,7 +94,15 @@ struct faultmap_buffer {
 	unsigned int order;
 	struct faultmap_range range;
 	unsigned long allocated;
+	atomic_long_t held;
+	struct mutex demand_lock;	/* see above */
 };
+
+/* In bytes; of a device's memory, none is the driver's. */
+static inline u64 faultmap_buffer_held(const struct faultmap_buffer *buf)
+{
+	return (u64)atomic_long_read(&buf->held) << PAGE_SHIFT;
+}
 
 static inline struct faultmap_buffer *faultmap_buffer_of(const struct fm_object *obj)
 {
@@ -119,10 +132,12 @@ struct faultmap_buffer *faultmap_range_buffer(const struct faultmap_range *range
 struct faultmap_buffer *faultmap_buffer_create(struct inode *inode,
 					       const struct faultmap_memory *memory,
 					       unsigned long npages,
-					       unsigned int order);
+					       unsigned int order, bool on_demand);
 void faultmap_buffer_get(struct faultmap_buffer *buf);
 void faultmap_buffer_put(struct faultmap_buffer *buf);
 int faultmap_buffer_populate(struct fm_object *obj);
+unsigned long faultmap_buffer_touch(struct fm_object *obj, pgoff_t pgoff,
+				    unsigned long max, bool touch, unsigned long *pfn);
 void *faultmap_buffer_block(struct faultmap_buffer *buf, pgoff_t pgoff,
 			    unsigned long npages, unsigned long *first);
 int faultmap_buffer_resize(struct fm_view *view, unsigned long npages);

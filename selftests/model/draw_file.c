@@ -24,6 +24,8 @@ void m_draw_create(struct m_world *w, struct m_random *random, struct m_op *op)
 		op->order = m_once_in(random, 2) ? 9 : m_below(random, 11);
 	if (op->strategy == FAULTMAP_STRATEGY_EAGER && m_once_in(random, 3))
 		op->flags = M_BATCHED;
+	else if (op->memory <= FAULTMAP_MEMORY_VMALLOC && m_once_in(random, 3))
+		op->flags = M_ON_DEMAND;
 	if (!wrong)
 		return;
 	switch (m_below(random, 7)) {

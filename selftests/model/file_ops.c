@@ -26,6 +26,8 @@ static int check_create(const struct m_op *op)
 	    (op->flags & M_BATCHED && op->strategy != FAULTMAP_STRATEGY_EAGER))
 		return -EINVAL;
 	if (op->memory == FAULTMAP_MEMORY_PHYS ||
+	    (op->flags & M_ON_DEMAND &&
+	     (op->memory > FAULTMAP_MEMORY_VMALLOC || op->flags & M_BATCHED)) ||
 	    (op->memory == M_COHERENT && op->strategy != FAULTMAP_STRATEGY_EAGER) ||
 	    !m_supported(op->memory, op->strategy))
 		return -EOPNOTSUPP;
@@ -48,6 +50,7 @@ static bool do_create(struct m_world *w, struct m_proc *p, const struct m_op *op
 	if (op->len > w->config.pages * M_PAGE || op->memory == M_COHERENT)
 		return false;
 	buffer = m_buffer_create(w, op->memory, op->len / M_PAGE, op->order);
+	buffer->on_demand = op->flags & M_ON_DEMAND;
 	p->fd[op->fd] = m_file_create(m_view_create(w, buffer, op->strategy, window), 0);
 	return true;
 }
@@ -255,7 +258,8 @@ static bool do_info(struct m_file *file, struct m_want *want)
 		.strategy = file->view->strategy,
 		.order = buffer->order,
 		.window = file->view->window,
-		.flags = FAULTMAP_INFO_ALLOCATED |
+		.flags = (buffer->on_demand ? FAULTMAP_INFO_ON_DEMAND :
+					      FAULTMAP_INFO_ALLOCATED) |
 			 (buffer->is_node ? 0 : FAULTMAP_INFO_PRIVATE) |
 			 (m_revoked(file) ? FAULTMAP_INFO_REVOKED : 0),
 	};

@@ -57,6 +57,7 @@ enum m_kind {
 #define M_BATCHED	0x200
 #define M_BADFLAG	0x400
 #define M_KILL		0x800
+#define M_ON_DEMAND	0x1000
 
 /*
  * An operation: what a process is told to do. @at and @to are pages of the arena,

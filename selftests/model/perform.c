@@ -103,6 +103,7 @@ static int64_t create(const struct m_op *op)
 		.order = op->order,
 		.window = op->window,
 		.flags = (op->flags & M_BATCHED ? FAULTMAP_CREATE_BATCHED : 0) |
+			 (op->flags & M_ON_DEMAND ? FAULTMAP_CREATE_ON_DEMAND : 0) |
 			 (op->flags & M_BADFLAG ? 1U << 31 : 0),
 	};
 

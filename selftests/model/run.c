@@ -131,15 +131,19 @@ static void check_info(struct m_episode *e, const struct m_want *want,
 {
 	struct faultmap_info info = answer->info;
 	uint64_t most = info.bytes / M_PAGE;
+	uint64_t least = !(info.flags & FAULTMAP_INFO_ON_DEMAND);
 
 	/* How many pieces there are is the allocators' affair; a device is one. */
 	if (info.memory == FAULTMAP_MEMORY_PHYS)
 		most = 1;
-	if (want->info.extents ? info.extents < 1 || info.extents > most : info.extents) {
+	if (want->info.extents ? info.extents < least || info.extents > most : info.extents) {
 		fail(e, at, "INFO: %llu extents\n", info.extents);
 		return;
 	}
 	info.extents = want->info.extents;
+	if (info.memory == FAULTMAP_MEMORY_PHYS ? info.held : least && info.held < info.bytes)
+		fail(e, at, "INFO: %llu bytes held\n", info.held);
+	info.held = want->info.held;
 	if (memcmp(&info, &want->info, sizeof(info)))
 		fail(e, at, "INFO: expected %llu bytes, flags %x; seen %llu, %x, or another kind\n",
 		     want->info.bytes, want->info.flags, info.bytes, info.flags);

@@ -33,6 +33,7 @@ static const struct {
 	{ M_DONTUNMAP, "dontunmap" }, { M_UNALIGNED, "unaligned" },
 	{ M_RDONLY, "rdonly" }, { M_WRONLY, "wronly" }, { M_BATCHED, "batched" },
 	{ M_BADFLAG, "badflag" }, { M_KILL, "kill" },
+	{ M_ON_DEMAND, "on_demand" },
 };
 
 #define FIELD(s, m)	{ #m, offsetof(struct s, m), sizeof(((struct s *)0)->m) }

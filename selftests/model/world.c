@@ -14,6 +14,8 @@ static void add_nodes(struct m_world *w, uint32_t memory, uint64_t npages, uint3
 
 	buffer = m_buffer_create(w, memory, npages, order);
 	buffer->is_node = true;
+	buffer->on_demand = getenv("FAULTMAP_ON_DEMAND") &&
+			    memory <= FAULTMAP_MEMORY_VMALLOC;
 	for (i = 0; i < M_STRATEGIES; i++)
 		if (m_supported(memory, i)) {
 			w->node[memory][i] = m_view_create(w, buffer, i, 1);

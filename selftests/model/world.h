@@ -21,7 +21,7 @@ struct m_buffer {
 	uint32_t refs, memory, order;
 	uint64_t npages, max;		/* pages it has, and can have */
 	uint32_t generation;
-	bool is_node;
+	bool is_node, on_demand;
 	bool gone;			/* with its device */
 	uint8_t *bytes;			/* of the @max pages */
 };
