@@ -17,6 +17,7 @@
 
 #include "cells.h"
 #include "common.h"
+#include "first.h"
 #include "mapping.h"
 #include "options.h"
 #include "perf_stat.h"
@@ -213,7 +214,9 @@ int main(int argc, char **argv)
 	};
 
 	fm_parse_options(&config, argc, argv);
-	if (config.plan)
+	if (config.first)
+		fm_run_first(&config);
+	else if (config.plan)
 		run_plan(&config);
 	else
 		run_sources(&config, argv + optind, argc - optind);

@@ -17,6 +17,7 @@ static void print_usage(FILE *out)
 {
 	fputs("usage: fmbench [OPTION]... MEMORY...\n"
 	      "       fmbench [--settle=PPM] [--repeats=N] --plan=FILE\n"
+	      "       fmbench [OPTION]... --first\n"
 	      "Maps each MEMORY, touches a share of its pages and unmaps it; prints CSV with\n"
 	      "the faults, and the time of each phase in nanoseconds of CLOCK_MONOTONIC.\n"
 	      "MEMORY is the path of a faultmap node, memfd or anon.  Nodes and memfd have\n"
@@ -40,6 +41,9 @@ static void print_usage(FILE *out)
 	      "                         for each boot to say how scattered it is\n"
 	      "  -p, --plan=FILE        measure the cells that perf/bench.plan, or another such\n"
 	      "                         FILE, names; needs the driver unless it says otherwise\n"
+	      "  -f, --first            make a new buffer for each run, map, touch and unmap it,\n"
+	      "                         and give it back: what all that costs, and what memory\n"
+	      "                         it held; eager, lazy, lazy on demand, and a memfd\n"
 	      "  -n, --no-header        no line with the names of the columns\n"
 	      "  -v, --verbose          tell on stderr what is being measured\n"
 	      "  -h, --help             this text\n", out);
@@ -157,6 +161,7 @@ static const struct option options[] = {
 	{ "control",	required_argument, NULL, 'c' },
 	{ "scatter",	no_argument,	   NULL, 'x' },
 	{ "plan",	required_argument, NULL, 'p' },
+	{ "first",	no_argument,	   NULL, 'f' },
 	{ "no-header",	no_argument,	   NULL, 'n' },
 	{ "verbose",	no_argument,	   NULL, 'v' },
 	{ "help",	no_argument,	   NULL, 'h' },
@@ -200,6 +205,9 @@ static void parse_option(struct config *config, int option, const char *arg)
 	case 'p':
 		config->plan = arg;
 		break;
+	case 'f':
+		config->first = true;
+		break;
 	case 'n':
 		config->header = false;
 		break;
@@ -221,16 +229,16 @@ static void parse_option(struct config *config, int option, const char *arg)
  * @argc: as main() got it
  * @argv: likewise
  *
- * Leaves optind at the first MEMORY. There is one at least, or a plan.
+ * Leaves optind at the first MEMORY. There is one at least, or a plan, or @first of it.
  */
 void fm_parse_options(struct config *config, int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt_long(argc, argv, "S:s:o:a:w:r:b:t:c:xp:nvh",
+	while ((option = getopt_long(argc, argv, "S:s:o:a:w:r:b:t:c:xp:fnvh",
 				     options, NULL)) != -1)
 		parse_option(config, option, optarg);
-	if (optind == argc && !config->plan) {
+	if (optind == argc && !config->plan && !config->first) {
 		print_info("give a MEMORY: the path of a faultmap node, memfd or anon");
 		print_usage(stderr);
 		exit(2);

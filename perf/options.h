@@ -28,6 +28,7 @@
  * @scatter: nodes get their memory in blocks that do not touch
  * @header: print the line of column names
  * @verbose: tell on stderr which memory is being measured
+ * @first: measure the first use of new buffers instead
  * @plan: the file that says what to measure instead, or NULL
  * @control: "CTL,ACK", the fifos of perf stat --control, or NULL
  */
@@ -45,6 +46,7 @@ struct config {
 	bool scatter;
 	bool header;
 	bool verbose;
+	bool first;
 	const char *plan;
 	const char *control;
 };

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The first use of memory: a new buffer is made, mapped, touched, unmapped and given
+ * back. What all that costs, and how much memory the buffer held before it went.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "common.h"
+#include "first.h"
+#include "mapping.h"
+
+#define BLOCK_ORDER	9
+
+static const struct {
+	const char *memory, *strategy;
+	struct faultmap_create create;
+} ways[] = {
+	{ "pages", "eager", {
+		.strategy = FAULTMAP_STRATEGY_EAGER, .order = BLOCK_ORDER,
+	} },
+	{ "pages", "lazy", {
+		.strategy = FAULTMAP_STRATEGY_LAZY, .order = BLOCK_ORDER, .window = 1,
+	} },
+	{ "pages", "on-demand", {
+		.strategy = FAULTMAP_STRATEGY_LAZY, .window = 1,
+		.flags = FAULTMAP_CREATE_ON_DEMAND,
+	} },
+	{ "memfd", "lazy", { } },
+	{ "vmalloc", "eager", {
+		.memory = FAULTMAP_MEMORY_VMALLOC, .strategy = FAULTMAP_STRATEGY_EAGER,
+	} },
+	{ "vmalloc", "lazy", {
+		.memory = FAULTMAP_MEMORY_VMALLOC, .strategy = FAULTMAP_STRATEGY_LAZY,
+		.window = 1,
+	} },
+	{ "vmalloc", "on-demand", {
+		.memory = FAULTMAP_MEMORY_VMALLOC, .strategy = FAULTMAP_STRATEGY_LAZY,
+		.window = 1, .flags = FAULTMAP_CREATE_ON_DEMAND,
+	} },
+};
+
+#define NR_WAYS	(sizeof(ways) / sizeof(*ways))
+#define MEMFD	3	/* the reference */
+
+static int open_control(void)
+{
+	static int control = -1;
+
+	if (control < 0)
+		control = open("/dev/faultmap/control", O_RDWR | O_CLOEXEC);
+	if (control < 0)
+		exit_err("/dev/faultmap/control: %s: load the module", strerror(errno));
+	return control;
+}
+
+static int make(size_t way, size_t bytes)
+{
+	struct faultmap_create create = ways[way].create;
+	int fd;
+
+	create.bytes = bytes;
+	fd = way == MEMFD ? memfd_create("fmbench", MFD_CLOEXEC) :
+			    ioctl(open_control(), FAULTMAP_CREATE, &create);
+	if (fd < 0 || (way == MEMFD && ftruncate(fd, bytes)))
+		exit_err("a new buffer of %s by %s: %s", ways[way].memory,
+			 ways[way].strategy, strerror(errno));
+	return fd;
+}
+
+/* In bytes. */
+static __u64 held(size_t way, int fd)
+{
+	struct faultmap_info info;
+	struct stat st;
+
+	if (way == MEMFD)
+		return fstat(fd, &st) ? 0 : st.st_blocks * 512ULL;
+	if (ioctl(fd, FAULTMAP_INFO, &info))
+		exit_err("FAULTMAP_INFO: %s", strerror(errno));
+	return info.held;
+}
+
+struct first {
+	__u64 ns, held;
+};
+
+/* Only the look at what is held is left out of the time. */
+static struct first use_once(size_t way, const struct config *config, char *addr,
+			     const struct plan *plan)
+{
+	struct source source = { .name = "a new buffer" };
+	struct first first;
+	__u64 start;
+
+	open_control();
+	start = fm_now_ns();
+	source.fd = make(way, config->bytes);
+	fm_map(&source, config->bytes, addr);
+	fm_touch(addr, plan, config->access);
+	first.ns = fm_now_ns() - start;
+	first.held = held(way, source.fd);
+	start = fm_now_ns();
+	munmap(addr, config->bytes);
+	close(source.fd);
+	first.ns += fm_now_ns() - start;
+	return first;
+}
+
+static void print_cell(size_t way, const struct config *config, char *addr,
+		       const struct plan *plan, double share)
+{
+	struct first best = { 0 }, first;
+	unsigned int i;
+
+	for (i = 0; i < config->warmups + config->repeats; i++) {
+		first = use_once(way, config, addr, plan);
+		if (i == config->warmups || first.ns < best.ns)
+			best = first;
+	}
+	printf("%s,%s,%zu,%g,%zu,%llu,%llu\n", ways[way].memory, ways[way].strategy,
+	       config->bytes, share, plan->touched, best.held, best.ns);
+	fflush(stdout);
+}
+
+/**
+ * fm_run_first() - measure the first use of memory, and print it
+ * @config: what to map and touch
+ */
+void fm_run_first(const struct config *config)
+{
+	char *addr = fm_find_address(config->bytes);
+	struct plan plan;
+	size_t way;
+	unsigned int i;
+
+	fm_alloc_plan(&plan, config->bytes / fm_page_size());
+	/* A write stores what there is: zeroes. */
+	memset(plan.first_bytes, 0, plan.pages);
+	fm_lock_ourselves();
+	if (config->header)
+		puts("memory,strategy,bytes,share_percent,touched,held_bytes,total_ns");
+	for (way = 0; way < NR_WAYS; way++) {
+		for (i = 0; i < config->nr_shares; i++) {
+			fm_choose_pages(&plan, config->shares[i], config->order);
+			print_cell(way, config, addr, &plan, config->shares[i]);
+		}
+	}
+	fm_free_plan(&plan);
+}
