@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the kernel itself maps: the same program measures it for comparison. All
- * but anonymous memory have their pages before the measurement.
+ * What the kernel itself maps, and a driver that answers each fault by a callback: the
+ * same program measures them for comparison. All but anonymous memory have their pages
+ * before the measurement.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -70,6 +71,18 @@ static int make_bpf_map(__u32 type, __u32 key_size, __u32 value_size,
 	return syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr));
 }
 
+/* module/examples/scull.c, which answers for each page, and has them when they are written. */
+static int make_scull(size_t bytes)
+{
+	int fd = open("/dev/scull", O_RDWR | O_TRUNC | O_CLOEXEC);
+	size_t i;
+
+	for (i = 0; fd >= 0 && i < bytes; i += fm_page_size())
+		if (pwrite(fd, "", 1, i) != 1)
+			exit_err("/dev/scull: no %zu bytes: %s", bytes, strerror(errno));
+	return fd;
+}
+
 /* An arena gets its pages from its first mapping, and keeps them. */
 static void populate_arena(struct source *source, size_t bytes)
 {
@@ -86,7 +99,7 @@ static void populate_arena(struct source *source, size_t bytes)
  * fm_make_reference() - make what the kernel maps without the driver
  * @source: filled in but for its name
  * @strategy: "anon", "memfd", "anon-populate", "memfd-populate", "udmabuf",
- *	"bpf-array" or "bpf-arena"
+ *	"bpf-array" or "bpf-arena"; "callback" for an example driver, if that is loaded
  * @bytes: how much
  *
  * Exits if it is none of these.
@@ -102,6 +115,8 @@ bool fm_make_reference(struct source *source, const char *strategy, size_t bytes
 		source->fd = make_memfd(bytes, 0);
 	else if (!strcmp(strategy, "udmabuf"))
 		source->fd = make_udmabuf(bytes);
+	else if (!strcmp(strategy, "callback"))
+		source->fd = make_scull(bytes);
 	else if (!strcmp(strategy, "bpf-array"))
 		source->fd = make_bpf_map(BPF_MAP_TYPE_ARRAY, sizeof(__u32),
 					  fm_page_size(), bytes);
