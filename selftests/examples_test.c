@@ -6,13 +6,15 @@
  */
 #include <sys/wait.h>
 
-#include "module_load.h"
+#include "examples.h"
 
 /* A driver, and the node of it that is looked at; the name of its module, or none. */
 FIXTURE(example)
 {
 	size_t page, pages;
 	const char *node;
+	struct bar bar;
+	char bar_node[64];
 	int areas;	/* that were there before scull had a page */
 	bool loaded;
 	int fd;
@@ -25,6 +27,7 @@ FIXTURE_VARIANT(example)
 	bool is_written;	/* to become as large as it is to be */
 	bool grows;	/* a mapping, by mremap(2), beyond what is there */
 	bool copies;	/* private mappings */
+	bool is_bar;	/* needs a device, whose memory has what was written last */
 };
 
 FIXTURE_VARIANT_ADD(example, simple_remap) {
@@ -56,26 +59,15 @@ FIXTURE_VARIANT_ADD(example, scull_vmalloc_by_frame) {
 	.is_written = true,
 };
 
+FIXTURE_VARIANT_ADD(example, bar) {
+	.module = "bar", .params = "", .is_bar = true,
+};
+
+FIXTURE_VARIANT_ADD(example, bar_eager) {
+	.module = "bar", .params = "eager=1", .is_bar = true,
+};
+
 FIXTURE_VARIANT_ADD(example, any) { .module = NULL };
-
-static int load_example(const char *name, const char *params)
-{
-	char path[256];
-	int fd, ret;
-
-	snprintf(path, sizeof(path), "%s/%s.ko", getenv("FAULTMAP_EXAMPLES"), name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = fm_errno(syscall(SYS_finit_module, fd, params, 0));
-	close(fd);
-	return ret;
-}
-
-static int unload_example(const char *name)
-{
-	return fm_errno(syscall(SYS_delete_module, name, O_NONBLOCK));
-}
 
 /* How many areas vmalloc() has whose caller is at an address of scull's. */
 static int scull_areas(void)
@@ -91,29 +83,65 @@ static int scull_areas(void)
 	return n;
 }
 
+static int load_variant(FIXTURE_DATA(example) *self,
+			const FIXTURE_VARIANT(example) *variant)
+{
+	if (!variant->module)
+		return 0;
+	if (!variant->is_bar)
+		return load_example(variant->module, variant->params);
+	snprintf(self->bar_node, sizeof(self->bar_node), "/dev/bar-%s",
+		 self->bar.device);
+	self->node = self->bar_node;
+	return lend_bar(&self->bar, variant->params);
+}
+
+static int unload_variant(const FIXTURE_DATA(example) *self,
+			  const FIXTURE_VARIANT(example) *variant)
+{
+	if (!variant->module)
+		return 0;
+	return variant->is_bar ? take_bar_back(&self->bar) :
+				 unload_example(variant->module);
+}
+
+static bool map_node(FIXTURE_DATA(example) *self,
+		     const FIXTURE_VARIANT(example) *variant)
+{
+	self->fd = open(self->node, O_RDWR | O_CLOEXEC);
+	self->page = fm_page_size();
+	self->areas = scull_areas();
+	if (variant->is_written && pwrite(self->fd, "", 1, 15 * self->page) != 1)
+		return false;
+	self->pages = lseek(self->fd, 0, SEEK_END) / self->page;
+	self->map = mmap(NULL, self->pages * self->page, PROT_READ | PROT_WRITE,
+			 MAP_SHARED, self->fd, 0);
+	if (self->pages < 8 || self->map == MAP_FAILED)
+		return false;
+	if (variant->is_bar)
+		memset(self->map, 0, self->pages * self->page);
+	return true;
+}
+
+/* What a setup has done that fails, no teardown undoes. */
 FIXTURE_SETUP(example)
 {
 	self->node = variant->module ? variant->node : getenv("FAULTMAP_NODE");
-	if (!self->node)
+	if (!self->node && !variant->is_bar)
 		SKIP(return, "FAULTMAP_NODE names no node");
 	if (variant->module && !getenv("FAULTMAP_EXAMPLES"))
 		SKIP(return, "FAULTMAP_EXAMPLES does not name the examples' directory");
 	if (variant->module && geteuid())
 		SKIP(return, "only root loads modules");
-	if (variant->module)
-		ASSERT_EQ(0, load_example(variant->module, variant->params));
-	self->loaded = true;
-	self->fd = open(self->node, O_RDWR | O_CLOEXEC);
-	ASSERT_LE(0, self->fd);
-	self->page = fm_page_size();
-	self->areas = scull_areas();
-	if (variant->is_written)
-		ASSERT_EQ(1, pwrite(self->fd, "", 1, 15 * self->page));
-	self->pages = lseek(self->fd, 0, SEEK_END) / self->page;
-	ASSERT_LE(8, self->pages);
-	self->map = mmap(NULL, self->pages * self->page, PROT_READ | PROT_WRITE,
-			 MAP_SHARED, self->fd, 0);
-	ASSERT_NE(MAP_FAILED, self->map);
+	if (variant->is_bar && !find_bar(&self->bar))
+		SKIP(return, "no device: give QEMU -device ivshmem-plain");
+	ASSERT_EQ(0, load_variant(self, variant));
+	self->loaded = map_node(self, variant);
+	if (!self->loaded) {
+		close(self->fd);
+		unload_variant(self, variant);
+	}
+	ASSERT_TRUE(self->loaded);
 }
 
 FIXTURE_TEARDOWN(example)
@@ -122,8 +150,7 @@ FIXTURE_TEARDOWN(example)
 		return;
 	munmap(self->map, self->pages * self->page);
 	close(self->fd);
-	if (variant->module)
-		EXPECT_EQ(0, unload_example(variant->module));
+	EXPECT_EQ(0, unload_variant(self, variant));
 }
 
 /* The harness of 6.1 goes on with a test whose setup has skipped it. */
