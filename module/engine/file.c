@@ -115,6 +115,9 @@ EXPORT_SYMBOL_GPL(fm_open);
  * @inode: the file's inode
  * @filp: the file
  *
+ * The file has used the view and its object up to here: an owner that counts references
+ * drops the file's own afterwards.
+ *
  * Return: 0.
  */
 int fm_release(struct inode *inode, struct file *filp)

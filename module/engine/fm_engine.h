@@ -67,7 +67,9 @@ enum fm_addresses {
  * @map: maps a VMA eagerly, which lies inside the object, instead of the engine; called
  *	in a read section, with the mmap_lock held for writing. Returns 0 or a negative
  *	errno, for mmap(2). Set it only if frames must not be mapped one by one
- * @prot: returns the protection to map this memory with; @prot is the VMA's. May be NULL
+ * @prot: returns the protection to map this memory with; @prot is the VMA's. It has to give
+ *	user space the memory type by which the kernel sees the memory, of a device that of
+ *	&fm_object.io. May be NULL
  */
 struct fm_object_ops {
 	enum fm_addresses addresses;
@@ -196,7 +198,7 @@ struct fm_counters {
  * @obj: the memory
  * @strategy: how it is mapped
  * @batched: an eager mapping is filled as a lazy one is; only if fm_can_batch()
- * @window: pages around a fault, or 0 to let @histories tell; 1 by default
+ * @window: pages around a fault, or 0 to let @histories tell; fm_view_init() sets it to 1
  * @histories: what each CPU has learned of the faults
  * @id: tells views apart in trace events
  * @counters: a set for each CPU, only ever incremented
@@ -218,6 +220,10 @@ struct fm_view {
 
 /**
  * struct fm_file - an open file of a view, the private_data of a struct file
+ *
+ * An owner whose object outlives its device finds it by container_of() of @view, before
+ * fm_release().
+ *
  * @list: in the list of the object's files
  * @view: what it shows
  * @obj: the view's object

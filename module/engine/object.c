@@ -305,7 +305,8 @@ EXPORT_SYMBOL_GPL(fm_object_revoke);
  * @obj: the object
  *
  * Whoever still has a file or a mapping of it may keep it, dead, and no new file can be
- * made. When this returns, nobody looks at the memory any more.
+ * made. When this returns, nobody looks at the memory any more, and that may go; the object
+ * itself has to stay for fm_object_destroy() until the last file is released.
  *
  * Context: may sleep; no mmap_lock and not the inode lock may be held.
  */
