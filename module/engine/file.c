@@ -79,6 +79,9 @@ EXPORT_SYMBOL_GPL(fm_file_free);
  * @filp: the file, not yet visible to user space
  * @file: its description, its private_data from now on
  *
+ * It can be sought in, and read and written at a position; a device that cannot calls
+ * stream_open() afterwards.
+ *
  * All mappings of an object belong to one address space, whatever file they come from,
  * so that one zap reaches them all.
  */

@@ -60,7 +60,9 @@ enum fm_addresses {
  *	sleep and allocate what is not there yet, and 0 means that it cannot: SIGBUS,
  *	-ENOSPC for write(2), or -ENOMEM for an eager mmap(2). Without, it may do neither, since a lock of a page table may be
  *	held; then it is also asked for what fm_object_shrink() and fm_object_kill() are
- *	just taking away, and has to answer as long as these have not returned
+ *	just taking away, and has to answer as long as these have not returned. It may give
+ *	one page for several offsets, if that is no folio that fm_folio_adopt() was told of,
+ *	and a shrink takes all of them
  * @populate: called by each fm_file_create(), and so by each open(2), one at a time, to
  *	see that memory is there: it does nothing if it is. May sleep. Returns 0 or a
  *	negative errno, for the caller. May be NULL
@@ -305,6 +307,7 @@ extern const struct fm_strategy *const fm_strategies[FM_NR_STRATEGIES];
 bool fm_supported(const struct fm_object_ops *ops, enum fm_strategy_id strategy);
 bool fm_can_keep_folios(void);
 bool fm_can_batch(const struct fm_object_ops *ops);
+void fm_vma_restrict(struct vm_area_struct *vma, bool may_write);
 int fm_mmap(struct file *filp, struct vm_area_struct *vma);
 unsigned long fm_get_unmapped_area(struct file *filp, unsigned long addr,
 				   unsigned long len, unsigned long pgoff,

@@ -197,12 +197,30 @@ static int fm_do_mmap(struct fm_file *file, struct vm_area_struct *vma)
 }
 
 /**
+ * fm_vma_restrict() - keep a mapping as it is
+ * @vma: the VMA, at mmap(2), before fm_mmap()
+ * @may_write: whether mprotect(2) may allow writing later, if the file does
+ *
+ * For who has checked the range: an FM_LAZY mapping could become longer by mremap(2), and
+ * nothing calls a driver then.
+ *
+ * Context: the mmap_lock is held for writing.
+ */
+void fm_vma_restrict(struct vm_area_struct *vma, bool may_write)
+{
+	vm_flags_set(vma, VM_DONTEXPAND);
+	if (!may_write)
+		vm_flags_clear(vma, VM_MAYWRITE);
+}
+EXPORT_SYMBOL_GPL(fm_vma_restrict);
+
+/**
  * fm_mmap() - map a part of the object: &file_operations.mmap
  * @filp: a file of the object
  * @vma: the VMA, whose vm_pgoff is the offset into the object in pages
  *
  * Whoever calls it from an mmap of his own calls it last, returns what it returns, and
- * leaves vm_ops and vm_private_data alone.
+ * leaves vm_ops and vm_private_data alone; fm_vma_restrict() may come before.
  *
  * Context: the mmap_lock is held for writing.
  * Return: 0; -EINVAL for a private mapping under a strategy that cannot copy on
