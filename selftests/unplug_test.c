@@ -52,12 +52,12 @@ static void close_node(FIXTURE_DATA(unplug) *self)
 	self->map = NULL;
 }
 
-static int unbind(const FIXTURE_DATA(unplug) *self)
+static int take_away(const FIXTURE_DATA(unplug) *self)
 {
 	return fm_put(BAR_DRIVER "/unbind", self->bar.device);
 }
 
-static int bind_again(const FIXTURE_DATA(unplug) *self)
+static int give_back(const FIXTURE_DATA(unplug) *self)
 {
 	return fm_put(BAR_DRIVER "/bind", self->bar.device);
 }
@@ -138,7 +138,7 @@ TEST_F(unplug, cuts_off_files_and_mappings)
 	READY_OR_RETURN();
 	EXPECT_STAMPS(self->map, 0, PAGES / 2);
 	EXPECT_EQ(1, pread(mem, &byte, 1, (long)self->map));
-	ASSERT_EQ(0, unbind(self));
+	ASSERT_EQ(0, take_away(self));
 	EXPECT_EQ(-1, access(self->node, F_OK));
 	EXPECT_EQ(ENOENT, errno);
 	EXPECT_SIGNALS(SIGBUS, self->map, PAGES);
@@ -160,7 +160,7 @@ TEST_F(unplug, cuts_off_files_and_mappings)
 TEST_F(unplug, stays_loaded_until_the_last_close)
 {
 	READY_OR_RETURN();
-	ASSERT_EQ(0, unbind(self));
+	ASSERT_EQ(0, take_away(self));
 	EXPECT_EQ(-EWOULDBLOCK, unload_example("bar"));
 	close(self->fd);
 	self->fd = -1;
@@ -177,7 +177,7 @@ TEST_F(unplug, leaves_the_device_to_another_driver)
 {
 	READY_OR_RETURN();
 	EXPECT_STAMPS(self->map, 0, PAGES);
-	ASSERT_EQ(0, unbind(self));
+	ASSERT_EQ(0, take_away(self));
 	EXPECT_EQ(0, fm_put(PCI_DRIVER "/bind", self->bar.device));
 	EXPECT_TRUE(is_bound(PCI_DRIVER, &self->bar));
 	EXPECT_EQ(SIGBUS, fm_read_at(self->map));
@@ -191,8 +191,8 @@ TEST_F(unplug, comes_back_with_its_bytes)
 
 	READY_OR_RETURN();
 	EXPECT_STAMPS(self->map, 0, PAGES);
-	ASSERT_EQ(0, unbind(self));
-	ASSERT_EQ(0, bind_again(self));
+	ASSERT_EQ(0, take_away(self));
+	ASSERT_EQ(0, give_back(self));
 	ASSERT_TRUE(open_node(&again));
 	EXPECT_STAMPS(again.map, 0, PAGES);
 	fm_stamp_page(again.map, 99);
@@ -277,7 +277,7 @@ static void unbind_among(const FIXTURE_DATA(unplug) *self, struct toucher **touc
 		wait_for_round(touchers[i]);
 	for (i = 0; i < 2; i++)
 		atomic_fetch_add(&touchers[i]->race.began, 1);
-	*ret = unbind(self);
+	*ret = take_away(self);
 	for (i = 0; i < 2; i++)
 		atomic_fetch_add(&touchers[i]->race.ended, 1);
 	for (i = 0; i < 2; i++)
@@ -384,10 +384,10 @@ static int go_and_come_back(const FIXTURE_DATA(unplug) *self, struct race *race)
 
 	usleep(rand() % 3000);
 	atomic_fetch_add(&race->began, 1);
-	ret = unbind(self);
+	ret = take_away(self);
 	atomic_fetch_add(&race->ended, 1);
 	usleep(rand() % 300);
-	return ret ?: bind_again(self);
+	return ret ?: give_back(self);
 }
 
 TEST_F(unplug, goes_while_it_is_opened)
