@@ -30,7 +30,7 @@ help:
 	@echo '  make matrix             the selftests on every kernel, and notes/matrix.md of what they saw'
 	@echo '  make vm RUN='\''COMMAND'\''    one command in a guest with the module loaded; MODULE=DIR: yours, too'
 	@echo '  make vm                 a shell there'
-	@echo '  make test-windows       the selftests with other windows for lazy-pfn'
+	@echo '  make test-windows       the selftests with other windows for lazy-pfn, and on demand'
 	@echo '  make test-poisoned      the selftests on memory that nobody but the driver clears'
 	@echo '  make test-delays        races, REVOKE, RESIZE, unbinding and the model, the driver waiting at its'
 	@echo '                          functions by chance; SEED= again, SECONDS= for each case'
@@ -73,7 +73,7 @@ test-all:
 	@selftests/test runner $(kernels)
 
 test-windows:
-	@selftests/test $(foreach w,0 2 16 512,$(kernels:%=%:$(w)))
+	@selftests/test $(foreach w,0 2 16 512 demand,$(kernels:%=%:$(w)))
 
 # One guest for as long as asked, and a minute to come up and to shrink what it finds.
 soak: SECONDS ?= $(if $(MINUTES),$(shell expr $(MINUTES) '*' 60),600)

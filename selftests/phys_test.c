@@ -97,6 +97,84 @@ TEST_F(module, device_goes_and_comes_back)
 	}
 }
 
+/* What sysfs says of how often the device was enabled; -1 if nothing. */
+static int enabled(const struct bar *bar)
+{
+	char path[96];
+	FILE *file;
+	int n = -1;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/enable", bar->device);
+	file = fopen(path, "r");
+	if (file && fscanf(file, "%d", &n) != 1)
+		n = -1;
+	if (file)
+		fclose(file);
+	return n;
+}
+
+/* How often the kernel has the device's memory mapped by ioremap(). */
+static unsigned int remapped(const struct bar *bar)
+{
+	FILE *file = fopen("/proc/vmallocinfo", "r");
+	unsigned long start;
+	unsigned int n = 0;
+	char line[256], *phys;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		phys = strstr(line, "phys=0x");
+		n += phys && sscanf(phys, "phys=%lx", &start) == 1 && start == bar->start;
+	}
+	if (file)
+		fclose(file);
+	return n;
+}
+
+/* How many inodes there are of what has no file system of its own. */
+static long inodes(void)
+{
+	FILE *file = fopen("/proc/slabinfo", "r");
+	char line[256];
+	long n = -1;
+
+	while (n < 0 && file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "inode_cache %ld", &n) != 1)
+			n = -1;
+	if (file)
+		fclose(file);
+	return n;
+}
+
+#define ROUNDS	200
+
+/* What was claimed, enabled, mapped and made for it goes with it, each time. */
+TEST_F(module, leaves_the_device_as_it_was)
+{
+	unsigned long start, end;
+	struct bar bar;
+	long before;
+	int i;
+
+	FIND_BAR(&bar);
+	EXPECT_TRUE(find_resource("faultmap", &start, &end) && start == bar.start);
+	EXPECT_EQ(1, enabled(&bar));
+	EXPECT_EQ(1, remapped(&bar));
+	ASSERT_EQ(0, fm_put(PCI_DRIVER "/unbind", bar.device));
+	EXPECT_FALSE(find_resource("faultmap", &start, &end));
+	EXPECT_EQ(0, enabled(&bar));
+	EXPECT_EQ(0, remapped(&bar));
+	before = inodes();
+	for (i = 0; i < ROUNDS; i++) {
+		ASSERT_EQ(0, fm_put(PCI_DRIVER "/bind", bar.device));
+		ASSERT_EQ(0, fm_put(PCI_DRIVER "/unbind", bar.device));
+	}
+	/* By RCU, after a while. */
+	for (i = 0; i < 50 && inodes() - before > ROUNDS / 2; i++)
+		usleep(100000);
+	EXPECT_GE(ROUNDS / 2, inodes() - before);
+	ASSERT_EQ(0, fm_put(PCI_DRIVER "/bind", bar.device));
+}
+
 /* In a guest of ours, the host's file can be looked at from inside. */
 TEST_F(module, host_sees_what_is_written)
 {
