@@ -313,6 +313,7 @@ TEST_F(buffer, results_hold_nothing_else)
 		.window = self->window,
 		.flags = fm_info_memory(variant->memory) |
 			 (fm_is_device(variant) ? 0 : FAULTMAP_INFO_PRIVATE),
+		.held = fm_is_device(variant) ? 0 : FM_PAGES * self->page,
 	}, seen;
 	struct faultmap_stats stats = { 0 };
 

@@ -387,6 +387,8 @@ TEST_F(demand, full_group_is_sigbus)
 	pid_t pid;
 
 	fm_leave_group();
+	if (self->block >= 512)
+		SKIP(return, "the group would be full when the kernel wants a page table");
 	if (!has_groups)
 		SKIP(return, "no memory controller of cgroup v2");
 	ASSERT_NE(MAP_FAILED, at);
@@ -517,7 +519,8 @@ TEST_F(module, small_blocks_count_as_small)
 	while (n)
 		close(soaked[--n]);
 	EXPECT_EQ(4 << 20, info.held);
-	EXPECT_LT(8, info.extents);
+	/* Not in two large ones. */
+	EXPECT_LT(2, info.extents);
 	munmap(at, 4 << 20);
 	close(fd);
 	/* All that may be had is to be had again. */
