@@ -67,11 +67,19 @@ enum faultmap_strategy_id {
  * Bit of struct faultmap_create.flags, with FAULTMAP_MEMORY_PAGES or
  * FAULTMAP_MEMORY_VMALLOC, and any strategy: a block of the buffer gets its memory when
  * one of its pages is first touched, or written with write(2), and it is charged to the
- * memory cgroup of who does that. read(2) of the rest gives zeroes, and allocates nothing.
- * Where no memory can be had, since max_total or the cgroup leaves none, a touch is
- * SIGBUS, write(2) fails with ENOSPC, and mmap(2) by an eager strategy, which touches
- * all, with ENOMEM; the OOM killer is left alone. A block has the size that @order says,
- * or, of FAULTMAP_MEMORY_VMALLOC, 16 pages, as far as it lies inside the buffer.
+ * memory cgroup of the task that does that. read(2) of the rest gives zeroes, and
+ * allocates nothing. A block has the size that @order says, at most 2 MiB, or, of
+ * FAULTMAP_MEMORY_VMALLOC, 16 pages; it is smaller at the end of the buffer, beside other
+ * blocks, and where memory or max_total are short.
+ *
+ * Where no memory can be had, since max_total or the cgroup leaves none, a touch is SIGBUS
+ * (EFAULT in a system call), write(2) fails with ENOSPC, and mmap(2) by an eager strategy,
+ * which touches all, with ENOMEM; what it has touched by then keeps its memory. The OOM
+ * killer is left alone by the block; the page tables are the kernel's.
+ *
+ * Touches that bring memory wait for each other, anywhere in the buffer, and RESIZE and
+ * REVOKE wait for them: for as long as the kernel takes to find the memory, which may be
+ * seconds for a task whose cgroup is over its memory.high.
  */
 #define FAULTMAP_CREATE_ON_DEMAND	0x2U
 
@@ -102,7 +110,7 @@ struct faultmap_create {
 };
 
 /* Bits of struct faultmap_info.flags */
-#define FAULTMAP_INFO_ALLOCATED	0x1U	/* the buffer has all of its memory */
+#define FAULTMAP_INFO_ALLOCATED	0x1U	/* the buffer got all its memory when it was made */
 #define FAULTMAP_INFO_PRIVATE	0x2U	/* made by FAULTMAP_CREATE */
 #define FAULTMAP_INFO_REVOKED	0x4U	/* this descriptor is revoked */
 #define FAULTMAP_INFO_ON_DEMAND	0x8U	/* it gets memory where it is touched */
@@ -119,8 +127,8 @@ struct faultmap_create {
  * @window: pages to map around a fault, as for &struct faultmap_create; 1 where
  *	that has no meaning
  * @reserved: zero
- * @held: bytes of memory that the buffer has: as much as @bytes, more if a shrink has cut
- *	through a block, less if it is on demand, and 0 of a device's memory
+ * @held: bytes of memory that the buffer has: @bytes, or more if a shrink has cut through
+ *	a block; on demand, what was touched of that; 0 of a device's memory
  */
 struct faultmap_info {
 	__u64 bytes;
@@ -141,8 +149,8 @@ struct faultmap_info {
  * @pages_installed: pages put into page tables: one for each fault, those of a window
  *	that were not there yet, 512 for a huge fault, or all of a mapping at an eager
  *	mmap(2). Of a page from a larger block, the kernel may map the whole block.
- * @sigbus: touches refused because the offset lies beyond the buffer, the
- *	descriptor behind the mapping is revoked, or RESIZE has taken the page from
+ * @sigbus: touches refused because the offset lies beyond the buffer, no memory was to be
+ *	had on demand, the descriptor behind the mapping is revoked, or RESIZE has taken the page from
  *	a mapping of FAULTMAP_STRATEGY_EAGER
  * @mmaps: calls of mmap(2) that reached the driver and succeeded; a mapping
  *	that the kernel merged into its neighbour without asking is not one
@@ -195,7 +203,7 @@ struct faultmap_resize {
  * file without a name. The file has the buffer's size, ftruncate(2) on it does what
  * FAULTMAP_RESIZE does, and it can be opened again by /proc/self/fd. The buffer lives
  * as long as its descriptors and mappings. Its memory is charged to the caller's memory
- * cgroup. Any other command on /dev/faultmap/control fails with ENOTTY.
+ * cgroup, unless it comes on demand. Any other command on /dev/faultmap/control fails with ENOTTY.
  *
  * EINVAL: @bytes is zero or no multiple of the page size; unknown @memory,
  * @strategy or @flags; FAULTMAP_CREATE_BATCHED with another strategy than

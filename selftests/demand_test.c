@@ -4,6 +4,7 @@
  * happens where there is none, and when it goes.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <sys/wait.h>
 
 #include "fragment.h"
@@ -205,6 +206,48 @@ TEST_F(demand, cut_block_shows_nothing)
 	EXPECT_EQ(self->pages, held(self->fd));
 }
 
+static const struct {
+	unsigned int strategy, window;
+} by_frame[] = {
+	{ FAULTMAP_STRATEGY_LAZY_PFN, 0 }, { FAULTMAP_STRATEGY_LAZY_PFN, 512 },
+	{ FAULTMAP_STRATEGY_EAGER, 1 },
+};
+
+/*
+ * Nor when it is mapped anew: a window or a remap from the pages that are left ends with
+ * them, or goes on with new ones.
+ */
+TEST_F(demand, cut_block_has_no_run)
+{
+	size_t bytes = self->pages * self->page, keep = 3;
+
+	for (size_t i = 0; i < sizeof(by_frame) / sizeof(*by_frame); i++) {
+		int fd = fm_create_as((struct faultmap_create){
+			.bytes = bytes, .memory = variant->memory, .order = variant->order,
+			.strategy = by_frame[i].strategy, .window = by_frame[i].window,
+			.flags = FAULTMAP_CREATE_ON_DEMAND,
+		});
+		char *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+		ASSERT_NE(MAP_FAILED, at);
+		for (size_t j = 0; j < self->pages; j++)
+			fm_stamp_page(at + j * self->page, j);
+		munmap(at, bytes);
+		ASSERT_EQ(0, resize(fd, keep));
+		ASSERT_EQ(0, resize(fd, self->pages));
+		ASSERT_EQ(0, ioctl(fd, FAULTMAP_STATS_RESET));
+		at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		ASSERT_NE(MAP_FAILED, at);
+		EXPECT_STAMPS(at, 0, 1);
+		EXPECT_GE(held(fd), fm_stats(fd).pages_installed);
+		EXPECT_STAMPS(at, 0, keep);
+		for (size_t j = keep; j < self->pages; j++)
+			EXPECT_TRUE(is_zero(at + j * self->page, self->page));
+		munmap(at, bytes);
+		close(fd);
+	}
+}
+
 /* Sizes that no block fits: smaller ones at the end, and every page has its own bytes. */
 TEST_F(demand, odd_sizes)
 {
@@ -338,6 +381,93 @@ TEST_F(demand, one_block_for_all)
 	EXPECT_EQ(0, wrong);
 }
 
+/* Who is killed while an eager mapping gets its memory does not wait for all of it. */
+TEST_F(demand, eager_mapping_can_be_killed)
+{
+	size_t bytes = 512UL << 20;
+	int fd = create(variant, FAULTMAP_STRATEGY_EAGER, bytes / self->page), status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		_exit(0);
+	}
+	while (!held(fd))
+		usleep(1000);
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_GT(bytes / self->page, held(fd));
+	close(fd);
+}
+
+/* What @arg describes is written, page after page. */
+struct maker {
+	pthread_t thread;
+	int fd;
+	size_t pages;
+	volatile bool done;
+};
+
+static void *make_all(void *arg)
+{
+	struct sched_param idle = { 0 };
+	struct maker *maker = arg;
+	size_t i;
+
+	/* So that another thread comes in between, on this CPU. */
+	sched_setscheduler(0, SCHED_BATCH, &idle);
+	fm_run_on(0, 0);
+	for (i = 0; i < maker->pages; i++)
+		if (pwrite(maker->fd, "", 1, i * fm_page_size()) != 1)
+			break;
+	maker->done = true;
+	return NULL;
+}
+
+static bool run_first(int policy)
+{
+	struct sched_param param = { .sched_priority = policy == SCHED_FIFO ? 50 : 0 };
+
+	return !sched_setscheduler(0, policy, &param);
+}
+
+/*
+ * A block whose pages do not count yet, since who makes it has lost the CPU to who looks
+ * at the block before it, as INFO and a window do.
+ */
+TEST_F(demand, half_made_is_not_gone_on_with)
+{
+	size_t bytes = 32 << 20, all = bytes / self->page, asked = 0, page;
+	time_t end = time(NULL) + 2;
+
+	ASSERT_TRUE(fm_run_on(0, 0));
+	do {
+		struct maker maker = {
+			.fd = create(variant, FAULTMAP_STRATEGY_LAZY_PFN, all),
+			.pages = all,
+		};
+		char *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+				maker.fd, 0);
+
+		ASSERT_NE(MAP_FAILED, at);
+		ASSERT_EQ(0, pthread_create(&maker.thread, NULL, make_all, &maker));
+		while (!maker.done) {
+			ASSERT_TRUE(run_first(SCHED_FIFO));
+			usleep(20 + rand() % 400);
+			page = held(maker.fd);
+			ASSERT_TRUE(run_first(SCHED_OTHER));
+			if (page)
+				fm_read_at(at + (page - 1) * self->page);
+			asked++;
+		}
+		pthread_join(maker.thread, NULL);
+		munmap(at, bytes);
+		close(maker.fd);
+	} while (time(NULL) < end);
+	EXPECT_LT(0, asked);
+}
+
 /* Who touches pays: not who created the buffer. */
 TEST_F(demand, charged_to_who_touches)
 {
@@ -458,6 +588,7 @@ TEST_F(module, limit_is_met_by_touches)
 	i = fm_create_as(create);
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, page, PROT_READ, MAP_SHARED, i, 0));
 	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_EQ(0, held(i));
 	close(i);
 	ASSERT_EQ(0, resize(other, 1));
 	EXPECT_EQ(1, pwrite(fd, "", 1, 3 << 20));

@@ -3,6 +3,7 @@
  * Eager mapping: at mmap(2), all frames or all pages of the range.
  */
 #include <linux/delay.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "internal.h"
@@ -113,6 +114,9 @@ static int fm_remap_runs(struct fm_file *file, struct vm_area_struct *vma)
 	int ret;
 
 	for (; addr < vma->vm_end; addr += run << PAGE_SHIFT, pgoff += run) {
+		/* What is not there yet may take its time. */
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		run = fm_resolve(file, pgoff,
 				 (vma->vm_end - addr) >> PAGE_SHIFT, true, &pfn);
 		if (!run)
@@ -228,6 +232,8 @@ static int fm_insert_all(struct fm_file *file, struct vm_area_struct *vma)
 	int ret;
 
 	for (; addr < vma->vm_end; addr += n << PAGE_SHIFT, pgoff += n) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		n = fm_gather_pages(file, pgoff,
 				    (vma->vm_end - addr) >> PAGE_SHIFT,
 					  pages);

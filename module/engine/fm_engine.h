@@ -57,7 +57,8 @@ enum fm_addresses {
  *	it: stores the frame at page offset @pgoff in @pfn, and returns how many, at most
  *	@max, are consecutive from there on; 0 if there is none. It is called in a read
  *	section of the object, and the answer holds until that ends. With @touch, it may
- *	sleep and allocate what is not there yet, and 0 means that it cannot: SIGBUS,
+ *	sleep and allocate what is not there yet, and what it enters in a table it keeps
+ *	others from entering; 0 means that it cannot: SIGBUS,
  *	-ENOSPC for write(2), or -ENOMEM for an eager mmap(2). Without, it may do neither,
  *	since a lock of a page table may be held; then it is also asked for what
  *	fm_object_shrink() and fm_object_kill() are just taking away, and has to answer as
@@ -117,7 +118,8 @@ struct fm_table {
  * @has_huge: folios of the size of a PMD may be there
  * @dead: it was killed; guarded by @open_lock
  * @npages: its size; what lies beyond is out of reach for new translations
- * @table: where each page is; filled up to @npages at least, once there is a file
+ * @table: where each page is; filled up to @npages at least, once there is a file, but for
+ *	what &fm_object_ops.frames answers for
  * @first_pfn: of linear memory, its first frame
  * @io: of linear memory, where the kernel sees it
  * @srcu: held by whoever asks for a page, until the answer is used up

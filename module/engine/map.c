@@ -201,8 +201,9 @@ static int fm_do_mmap(struct fm_file *file, struct vm_area_struct *vma)
  * @vma: the VMA, at mmap(2), before fm_mmap()
  * @may_write: whether mprotect(2) may allow writing later, if the file does
  *
- * For who has checked the range: an FM_LAZY mapping could become longer by mremap(2), and
- * nothing calls a driver then.
+ * For who has checked the range, and refused what may be written now if that must not be:
+ * an FM_LAZY mapping could become longer by mremap(2), and nothing calls a driver then. The
+ * mapping no longer merges with its neighbours.
  *
  * Context: the mmap_lock is held for writing.
  */

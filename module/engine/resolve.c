@@ -57,7 +57,7 @@ fm_resolve_in_table(const struct fm_object *obj, const struct fm_table *table,
 	/* The longest run that can be told may go on behind its end; or what came later. */
 	for (more = run; fm_may_go_on(obj, more) && run < max; run += more) {
 		entry = fm_load(table, pgoff + run);
-		if (!entry || fm_entry_pfn(addresses, entry) != *pfn + run)
+		if (!fm_run(entry) || fm_entry_pfn(addresses, entry) != *pfn + run)
 			break;
 		more = fm_run(entry);
 	}
@@ -194,7 +194,7 @@ struct page *fm_resolve_page(const struct fm_file *file, pgoff_t pgoff)
 	if (fm_revoked(file) || !fm_find(file->obj, pgoff, &table))
 		return NULL;
 	entry = table ? fm_load(table, pgoff) : 0;
-	if (entry)
+	if (fm_run(entry))
 		return fm_entry_page(file->obj->ops->addresses, entry);
 	if (!fm_resolve_run(file->obj, pgoff, 1, true, &pfn))
 		return NULL;

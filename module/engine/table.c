@@ -4,7 +4,8 @@
  *
  * It has two levels, so that growth adds to it and moves nothing: readers may look
  * at it all the while. Entries are filled in before the object's size lets a reader
- * see them.
+ * see them; or, where &fm_object_ops.frames answers for what is not there yet, at any
+ * time, and count as soon as they say how long their run is, which is said last.
  */
 #include <linux/export.h>
 #include <linux/gfp.h>
@@ -83,7 +84,8 @@ void fm_table_free(struct fm_object *obj)
 
 /**
  * fm_table_add() - enter pages
- * @obj: the object, with room for them in the table; it has no file yet, or is smaller
+ * @obj: the object, with room for them in the table; it has no file yet, or is smaller, or
+ *	it has &fm_object_ops.frames, and the caller keeps others from entering pages
  * @first: the page of the object that the first one is
  * @addr: its kernel address, which those of the others follow
  * @npages: how many pages
@@ -95,23 +97,10 @@ void fm_table_add(struct fm_object *obj, unsigned long first, void *addr,
 	unsigned long entry = (unsigned long)addr, i;
 
 	for (i = 0; i < npages; i++, entry += PAGE_SIZE)
-		*fm_entry(obj->table, first + i) =
-			entry | (!i || mark_each ? FM_MARK : 0);
+		WRITE_ONCE(*fm_entry(obj->table, first + i),
+			   entry | (!i || mark_each ? FM_MARK : 0));
 }
 EXPORT_SYMBOL_GPL(fm_table_add);
-
-/**
- * fm_table_remove() - remove pages, so that &fm_object_ops.frames is asked for them
- * @obj: the object
- * @from: the first page
- * @to: the page behind the last one; nobody sees them, since the object is smaller
- */
-void fm_table_remove(struct fm_object *obj, unsigned long from, unsigned long to)
-{
-	for (; from < to; from++)
-		WRITE_ONCE(*fm_entry(obj->table, from), 0);
-}
-EXPORT_SYMBOL_GPL(fm_table_remove);
 
 /* Whether the page behind @next is the frame behind that of @entry. */
 static bool fm_adjoins(enum fm_addresses addresses, unsigned long entry,
@@ -137,7 +126,7 @@ static unsigned long fm_run_before(enum fm_addresses addresses, unsigned long en
  * @from: the first page that is new
  * @to: the page behind the last one, the end of what was entered
  *
- * To be called before fm_object_grow() lets the new pages be seen. The pages before the
+ * To be called before fm_object_grow() lets new pages be seen. The pages before the
  * first of them gain what it goes on with, as far as that can be noted. Readers may look
  * at those, and see the new run or the old one.
  *
@@ -168,6 +157,31 @@ void fm_table_find_runs(struct fm_object *obj, unsigned long from,
 	}
 }
 EXPORT_SYMBOL_GPL(fm_table_find_runs);
+
+/**
+ * fm_table_remove() - remove pages, so that &fm_object_ops.frames is asked for them
+ * @obj: the object
+ * @from: the first page
+ * @to: the page behind the last one, the end of what was entered; nobody sees these
+ *	pages, since the object is smaller
+ *
+ * No run goes on into them afterwards: they may come to be seen before they are there.
+ */
+void fm_table_remove(struct fm_object *obj, unsigned long from, unsigned long to)
+{
+	unsigned long i, entry;
+
+	for (i = from; i < to; i++)
+		WRITE_ONCE(*fm_entry(obj->table, i), 0);
+	for (i = from; to > from && i-- > 0; ) {
+		entry = *fm_entry(obj->table, i);
+		if ((entry & ~PAGE_MASK) >> FM_RUN_SHIFT <= from - i)
+			break;
+		WRITE_ONCE(*fm_entry(obj->table, i),
+			   (entry & (PAGE_MASK | FM_MARK)) | (from - i) << FM_RUN_SHIFT);
+	}
+}
+EXPORT_SYMBOL_GPL(fm_table_remove);
 
 /**
  * fm_table_fill() - enter all of an object's memory, which lies at consecutive addresses

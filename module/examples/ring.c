@@ -22,7 +22,7 @@ static struct fm_view ring_view;
 
 static struct ring_header *ring_header;	/* a page, and the data pages behind it */
 static void *ring_data;
-static DEFINE_MUTEX(ring_lock);		/* held by who appends */
+static DEFINE_MUTEX(ring_lock);		/* held by who appends, however slow its memory is */
 static u32 ring_head = RING_START;	/* ours: user space may write to the header's */
 static u32 ring_noticed = RING_START;	/* the tail that poll(2) has seen last */
 static DECLARE_WAIT_QUEUE_HEAD(ring_wait);

@@ -50,7 +50,7 @@ struct faultmap_buffer *faultmap_buffer_create(struct inode *inode,
 static unsigned long faultmap_entry(const struct faultmap_buffer *buf,
 				    unsigned long index)
 {
-	return *fm_entry(buf->obj.table, index);
+	return READ_ONCE(*fm_entry(READ_ONCE(buf->obj.table), index));
 }
 
 static struct page *faultmap_page(const struct faultmap_buffer *buf,
@@ -99,7 +99,6 @@ static void faultmap_free_block(struct faultmap_buffer *buf, unsigned long from,
 
 	if (buf->memory->ops.has_pages)
 		faultmap_disown_pages(buf, from, to);
-	fm_table_remove(&buf->obj, from, to);
 	atomic_long_sub(to - from, &buf->held);
 	faultmap_block_free(buf->memory, addr, to - from);
 }
@@ -110,9 +109,9 @@ static void faultmap_free_block(struct faultmap_buffer *buf, unsigned long from,
  */
 static void faultmap_free_from(struct faultmap_buffer *buf, unsigned long from)
 {
-	unsigned long i, entry;
+	unsigned long i, entry, before = buf->allocated;
 
-	for (i = buf->allocated; i-- > from; ) {
+	for (i = before; i-- > from; ) {
 		entry = faultmap_entry(buf, i);
 		if (entry & FM_MARK)
 			faultmap_free_block(buf, i, buf->allocated);
@@ -120,6 +119,7 @@ static void faultmap_free_from(struct faultmap_buffer *buf, unsigned long from)
 			buf->allocated = i;
 		cond_resched();
 	}
+	fm_table_remove(&buf->obj, buf->allocated, before);
 }
 
 static void faultmap_buffer_release(struct kref *ref)
@@ -230,7 +230,12 @@ static int faultmap_allocate(struct faultmap_buffer *buf, unsigned long npages)
 /* An area of vmalloc() has a price of its own: 16 pages share it. */
 #define FAULTMAP_DEMAND_ORDER	4
 
-/* Whether nothing is there yet of an aligned block, which ends inside the buffer. */
+/*
+ * Whether nothing is there yet of an aligned block, which ends inside the buffer: it has
+ * one leaf of the table for itself, which is there since one of its pages is touched.
+ */
+static_assert(FM_LEAF_SHIFT >= PMD_SHIFT - PAGE_SHIFT);
+
 static bool faultmap_is_hole(const struct faultmap_buffer *buf, unsigned long first,
 			     unsigned long npages)
 {
@@ -260,10 +265,12 @@ static int faultmap_alloc_on_demand(struct faultmap_buffer *buf, pgoff_t pgoff)
 	unsigned int order = faultmap_demand_order(buf, pgoff);
 	struct faultmap_block block;
 	unsigned long first;
-	int ret;
+	int ret = 0;
 
-	while ((ret = faultmap_limit_take_again(1UL << order)) && order)
+	while (order && faultmap_limit_take(1UL << order))
 		order--;
+	if (!order)
+		ret = faultmap_limit_take_again(1);
 	if (ret)
 		return ret;
 	block.npages = 1UL << order;
