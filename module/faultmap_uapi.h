@@ -150,8 +150,8 @@ struct faultmap_info {
  *	that were not there yet, 512 for a huge fault, or all of a mapping at an eager
  *	mmap(2). Of a page from a larger block, the kernel may map the whole block.
  * @sigbus: touches refused because the offset lies beyond the buffer, no memory was to be
- *	had on demand, the descriptor behind the mapping is revoked, or RESIZE has taken the page from
- *	a mapping of FAULTMAP_STRATEGY_EAGER
+ *	had on demand, the descriptor behind the mapping is revoked, or RESIZE has taken
+ *	the page from a mapping of FAULTMAP_STRATEGY_EAGER
  * @mmaps: calls of mmap(2) that reached the driver and succeeded; a mapping
  *	that the kernel merged into its neighbour without asking is not one
  * @opens: mappings added by fork, a split or a move; 0 with

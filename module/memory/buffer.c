@@ -234,7 +234,7 @@ static int faultmap_allocate(struct faultmap_buffer *buf, unsigned long npages)
  * Whether nothing is there yet of an aligned block, which ends inside the buffer: it has
  * one leaf of the table for itself, which is there since one of its pages is touched.
  */
-static_assert(FM_LEAF_SHIFT >= PMD_SHIFT - PAGE_SHIFT);
+static_assert((FM_LEAF_ENTRIES << PAGE_SHIFT) % PMD_SIZE == 0);
 
 static bool faultmap_is_hole(const struct faultmap_buffer *buf, unsigned long first,
 			     unsigned long npages)
@@ -263,7 +263,7 @@ static unsigned int faultmap_demand_order(const struct faultmap_buffer *buf, pgo
 static int faultmap_alloc_on_demand(struct faultmap_buffer *buf, pgoff_t pgoff)
 {
 	unsigned int order = faultmap_demand_order(buf, pgoff);
-	struct faultmap_block block;
+	struct faultmap_block block = { };
 	unsigned long first;
 	int ret = 0;
 
