@@ -7,6 +7,8 @@
 #ifndef _FAULTMAP_INJECT_H
 #define _FAULTMAP_INJECT_H
 
+#include <limits.h>
+
 #include "faultmap_test.h"
 
 #define DEBUGFS		"/sys/kernel/debug/"
@@ -60,21 +62,27 @@ static inline bool look_back(unsigned int frames)
 	return put_everywhere("stacktrace-depth", text);
 }
 
-/* Where the module's code is; false if it is not loaded. */
-static inline bool find_module(unsigned long *start, unsigned long *end)
+/* Where the code of our modules is, with what lies between; false if one is not loaded. */
+static inline bool find_modules(unsigned long *start, unsigned long *end)
 {
 	FILE *modules = fopen("/proc/modules", "r");
-	unsigned long size;
-	bool found = false;
-	char line[256];
+	unsigned long size, at;
+	unsigned int found = 0;
+	char line[256], name[64];
 
-	while (!found && modules && fgets(line, sizeof(line), modules))
-		found = sscanf(line, "faultmap %lu %*s %*s %*s 0x%lx", &size,
-			       start) == 2;
+	*start = ULONG_MAX;
+	*end = 0;
+	while (modules && fgets(line, sizeof(line), modules)) {
+		if (sscanf(line, "%63s %lu %*s %*s %*s 0x%lx", name, &size, &at) != 3 ||
+		    (strcmp(name, "faultmap") && strcmp(name, "faultmap_engine")))
+			continue;
+		*start = at < *start ? at : *start;
+		*end = at + size > *end ? at + size : *end;
+		found++;
+	}
 	if (modules)
 		fclose(modules);
-	*end = *start + size;
-	return found;
+	return found == 2;
 }
 
 /* What sleeps may fail, too, and in silence. */

@@ -140,7 +140,7 @@ FIXTURE_SETUP(inject)
 {
 	unsigned long start, end;
 
-	if (!find_module(&start, &end))
+	if (!find_modules(&start, &end))
 		SKIP(return, "faultmap is not loaded");
 	if (!start_injecting(start, end))
 		SKIP(return, "no fault injection: use KERNEL=sanitizer");
