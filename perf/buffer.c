@@ -45,7 +45,12 @@ static bool describe(struct faultmap_create *create, const char *strategy)
 	return false;
 }
 
-static int create_buffer(const struct faultmap_create *create)
+/**
+ * fm_control() - what makes private buffers; exits if there is none
+ *
+ * Return: the descriptor, opened the first time
+ */
+int fm_control(void)
 {
 	static int control = -1;
 
@@ -54,7 +59,12 @@ static int create_buffer(const struct faultmap_create *create)
 	if (control < 0)
 		exit_err("/dev/faultmap/control: %s: load the module",
 			 strerror(errno));
-	return ioctl(control, FAULTMAP_CREATE, create);
+	return control;
+}
+
+static int create_buffer(const struct faultmap_create *create)
+{
+	return ioctl(fm_control(), FAULTMAP_CREATE, create);
 }
 
 static size_t count_extents(const struct source *source)

@@ -20,6 +20,7 @@ struct subject {
 	size_t bytes;
 };
 
+int fm_control(void);
 bool fm_make_source(struct source *source, const struct subject *subject);
 
 #endif /* _BUFFER_H */

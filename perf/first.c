@@ -5,12 +5,12 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "buffer.h"
 #include "common.h"
 #include "first.h"
 #include "mapping.h"
@@ -48,17 +48,6 @@ static const struct {
 #define NR_WAYS	(sizeof(ways) / sizeof(*ways))
 #define MEMFD	3	/* the reference */
 
-static int open_control(void)
-{
-	static int control = -1;
-
-	if (control < 0)
-		control = open("/dev/faultmap/control", O_RDWR | O_CLOEXEC);
-	if (control < 0)
-		exit_err("/dev/faultmap/control: %s: load the module", strerror(errno));
-	return control;
-}
-
 static int make(size_t way, size_t bytes)
 {
 	struct faultmap_create create = ways[way].create;
@@ -66,7 +55,7 @@ static int make(size_t way, size_t bytes)
 
 	create.bytes = bytes;
 	fd = way == MEMFD ? memfd_create("fmbench", MFD_CLOEXEC) :
-			    ioctl(open_control(), FAULTMAP_CREATE, &create);
+			    ioctl(fm_control(), FAULTMAP_CREATE, &create);
 	if (fd < 0 || (way == MEMFD && ftruncate(fd, bytes)))
 		exit_err("a new buffer of %s by %s: %s", ways[way].memory,
 			 ways[way].strategy, strerror(errno));
@@ -98,7 +87,8 @@ static struct first use_once(size_t way, const struct config *config, char *addr
 	struct first first;
 	__u64 start;
 
-	open_control();
+	/* Opened before the clock starts. */
+	fm_control();
 	start = fm_now_ns();
 	source.fd = make(way, config->bytes);
 	fm_map(&source, config->bytes, addr);

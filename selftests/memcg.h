@@ -31,6 +31,21 @@ static inline bool fm_enter_group(void)
 		!fm_put(FM_GROUP "/cgroup.procs", "0") && fm_charged() >= 0;
 }
 
+static inline void fm_leave_group(void)
+{
+	fm_put(FM_GROUP "/memory.max", "max");
+	fm_put(FM_CGROUPS "/cgroup.procs", "0");
+	rmdir(FM_GROUP);
+}
+
+static inline bool fm_has_groups(void)
+{
+	bool has = fm_enter_group();
+
+	fm_leave_group();
+	return has;
+}
+
 /*
  * Makes the group's limit what it has in use and @pages more, most of which cannot be
  * taken back: only those are left, and what the kernel has charged in advance. The
@@ -70,13 +85,6 @@ static inline long fm_oom_kills(void)
 	if (file)
 		fclose(file);
 	return kills;
-}
-
-static inline void fm_leave_group(void)
-{
-	fm_put(FM_GROUP "/memory.max", "max");
-	fm_put(FM_CGROUPS "/cgroup.procs", "0");
-	rmdir(FM_GROUP);
 }
 
 #endif /* _FAULTMAP_MEMCG_H */

@@ -9,21 +9,13 @@
 #define BYTES	(8 << 20)
 #define SLACK	(1 << 20)	/* charges are made in batches for each CPU */
 
-static bool has_groups(void)
-{
-	bool has = fm_enter_group();
-
-	fm_leave_group();
-	return has;
-}
-
 /* On demand, who touches is charged: see demand_test. */
 #define SKIP_IF_NOT_CHARGED() do { \
 	if (fm_is_device(variant)) \
 		SKIP(return, "a device's memory is charged to nobody"); \
 	if (fm_on_demand(variant->memory)) \
 		SKIP(return, "FAULTMAP_ON_DEMAND is set"); \
-	if (!has_groups()) \
+	if (!fm_has_groups()) \
 		SKIP(return, "no memory controller of cgroup v2"); \
 } while (0)
 

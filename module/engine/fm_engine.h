@@ -58,11 +58,11 @@ enum fm_addresses {
  *	@max, are consecutive from there on; 0 if there is none. It is called in a read
  *	section of the object, and the answer holds until that ends. With @touch, it may
  *	sleep and allocate what is not there yet, and what it enters in a table it keeps
- *	others from entering; 0 means that it cannot: SIGBUS,
- *	-ENOSPC for write(2), or -ENOMEM for an eager mmap(2). Without, it may do neither,
- *	since a lock of a page table may be held; then it is also asked for what
- *	fm_object_shrink() and fm_object_kill() are just taking away, and has to answer as
- *	long as these have not returned. One page may have several offsets, if
+ *	others from entering; 0 means that it cannot: SIGBUS, -ENOSPC for write(2), or
+ *	-ENOMEM for an eager mmap(2). Without, it may do neither, since a lock of a page
+ *	table may be held; then it is also asked for what fm_object_shrink() and
+ *	fm_object_kill() are just taking away, and has to answer as long as these have not
+ *	returned. One page may have several offsets, if
  *	fm_folio_adopt() was not told of it, and a shrink takes all of them
  * @populate: called by each fm_file_create(), and so by each open(2), one at a time, to
  *	see that memory is there: it does nothing if it is. May sleep. Returns 0 or a

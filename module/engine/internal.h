@@ -21,6 +21,11 @@ struct page *fm_resolve_page(const struct fm_file *file, pgoff_t pgoff);
 struct page *fm_object_page(struct fm_object *obj, pgoff_t pgoff);
 void *fm_kernel_addr(const struct fm_object *obj, pgoff_t pgoff);
 
+static __always_inline unsigned long fm_run(unsigned long entry)
+{
+	return (entry & ~PAGE_MASK) >> FM_RUN_SHIFT;
+}
+
 static __always_inline unsigned long fm_entry_pfn(enum fm_addresses addresses,
 						  unsigned long entry)
 {

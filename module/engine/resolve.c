@@ -13,11 +13,6 @@
 
 #include "internal.h"
 
-static unsigned long fm_run(unsigned long entry)
-{
-	return (entry & ~PAGE_MASK) >> FM_RUN_SHIFT;
-}
-
 /*
  * Returns how many pages there are from @pgoff on, and the table that they all are
  * in; of memory without one there is none.

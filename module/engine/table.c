@@ -112,12 +112,15 @@ static bool fm_adjoins(enum fm_addresses addresses, unsigned long entry,
 	return fm_entry_pfn(addresses, entry) + 1 == fm_entry_pfn(addresses, next);
 }
 
+static unsigned long fm_with_run(unsigned long entry, unsigned long run)
+{
+	return (entry & (PAGE_MASK | FM_MARK)) | run << FM_RUN_SHIFT;
+}
+
 static unsigned long fm_run_before(enum fm_addresses addresses, unsigned long entry,
 				   unsigned long next)
 {
-	unsigned long run = (next & ~PAGE_MASK) >> FM_RUN_SHIFT;
-
-	return fm_adjoins(addresses, entry, next) ? min(run + 1, FM_RUN_MAX) : 1;
+	return fm_adjoins(addresses, entry, next) ? min(fm_run(next) + 1, FM_RUN_MAX) : 1;
 }
 
 /**
@@ -149,7 +152,7 @@ void fm_table_find_runs(struct fm_object *obj, unsigned long from,
 		entry = *where;
 		run = i + 1 < to ?
 			fm_run_before(obj->ops->addresses, entry, next) : 1;
-		entry = (entry & (PAGE_MASK | FM_MARK)) | run << FM_RUN_SHIFT;
+		entry = fm_with_run(entry, run);
 		if (i < from && entry == *where)
 			break;
 		WRITE_ONCE(*where, entry);
@@ -175,10 +178,10 @@ void fm_table_remove(struct fm_object *obj, unsigned long from, unsigned long to
 		WRITE_ONCE(*fm_entry(obj->table, i), 0);
 	for (i = from; to > from && i-- > 0; ) {
 		entry = *fm_entry(obj->table, i);
-		if ((entry & ~PAGE_MASK) >> FM_RUN_SHIFT <= from - i)
+		if (fm_run(entry) <= from - i)
 			break;
 		WRITE_ONCE(*fm_entry(obj->table, i),
-			   (entry & (PAGE_MASK | FM_MARK)) | (from - i) << FM_RUN_SHIFT);
+			   fm_with_run(entry, from - i));
 	}
 }
 EXPORT_SYMBOL_GPL(fm_table_remove);
