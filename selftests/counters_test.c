@@ -5,10 +5,13 @@
 
 #include "buffer_fixture.h"
 
-/* Touches each page and returns the minor faults that took. */
-static long touch(char *map, size_t pages, size_t size, bool write)
+/*
+ * Touches each page and returns the minor faults that took. Nothing else that it needs
+ * must fault in between: warm_up() has called it, and the kernel writes to this very memory.
+ */
+static __attribute__((noinline)) long touch(char *map, size_t pages, size_t size, bool write)
 {
-	struct rusage before, after;
+	static struct rusage before, after;
 	size_t i;
 
 	getrusage(RUSAGE_SELF, &before);
@@ -26,7 +29,7 @@ static long touch(char *map, size_t pages, size_t size, bool write)
  * The program's own code and stack fault too, the first time, and so does the area where
  * the kernel says which CPU it is, whenever it has put another task in between.
  */
-static void warm_up(void)
+static __attribute__((noinline)) void warm_up(void)
 {
 	static char memory[1];
 	struct rseq *area = (void *)((char *)__builtin_thread_pointer() + __rseq_offset);
