@@ -5,11 +5,7 @@
 
 #include "buffer_fixture.h"
 
-/*
- * Touches each page and returns the minor faults that took. Nothing else that it needs
- * must fault in between: warm_up() has called it, and the kernel writes to this very memory.
- */
-static __attribute__((noinline)) long touch(char *map, size_t pages, size_t size, bool write)
+static long touch_each(char *map, size_t pages, size_t size, bool write)
 {
 	static struct rusage before, after;
 	size_t i;
@@ -26,10 +22,17 @@ static __attribute__((noinline)) long touch(char *map, size_t pages, size_t size
 }
 
 /*
+ * Touches each page and returns the minor faults that took. Nothing else that it needs
+ * may fault in between, so each call, that of warm_up() too, uses the same memory: the
+ * kernel writes to what is static there, and by a pointer nothing becomes inline.
+ */
+static long (*volatile touch)(char *map, size_t pages, size_t size, bool write) = touch_each;
+
+/*
  * The program's own code and stack fault too, the first time, and so does the area where
  * the kernel says which CPU it is, whenever it has put another task in between.
  */
-static __attribute__((noinline)) void warm_up(void)
+static void warm_up(void)
 {
 	static char memory[1];
 	struct rseq *area = (void *)((char *)__builtin_thread_pointer() + __rseq_offset);
