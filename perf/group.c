@@ -19,7 +19,7 @@ static const char * const axis_names[] = {
 
 /* What a line leaves out. */
 static const char * const defaults[] = {
-	[STRATEGY] = "", [LAYOUT] = "own", [SIZE] = "64", [PATTERN] = "known",
+	[STRATEGY] = "", [LAYOUT] = "own", [SIZE] = "64", [PATTERN] = "tuned",
 	[SHARE] = "0.2,1,5,25,50,100", [ACCESS] = "write", [HINT] = "none",
 	[HISTORY] = "repeated", [THREADS] = "1",
 };
@@ -95,15 +95,22 @@ static void add_value(struct axis_values *axis, const char *value)
 	axis->value[axis->n++] = value;
 }
 
-static void add_patterns(struct axis_values *axis, size_t from, size_t to)
+/* Whether @word stands for a set of patterns. */
+static bool add_set(struct axis_values *axis, const char *word)
 {
 	static char names[FM_MAX_VALUES][MAX_NAME];
+	const struct fm_pattern_set *set = fm_pattern_sets;
 	size_t i;
 
-	for (i = from; i < to; i++) {
+	while (set < fm_pattern_sets + FM_NR_SETS && strcmp(word, set->word))
+		set++;
+	if (set == fm_pattern_sets + FM_NR_SETS)
+		return false;
+	for (i = set->first; i < set->end; i++) {
 		name_pattern(&fm_patterns[i], names[i]);
 		add_value(axis, names[i]);
 	}
+	return true;
 }
 
 static void add_values(struct axis_values *axis, char *values)
@@ -115,17 +122,12 @@ static void add_values(struct axis_values *axis, char *values)
 			add_value(axis, value);
 }
 
-/* "known" and "surprise" stand for the two sets of patterns there are. */
 static void set_axis(struct group *group, enum axis axis, char *values)
 {
 	struct axis_values *a = &group->axes[axis];
 
 	a->n = 0;
-	if (axis == PATTERN && !strcmp(values, "known"))
-		add_patterns(a, 0, fm_nr_known_patterns);
-	else if (axis == PATTERN && !strcmp(values, "surprise"))
-		add_patterns(a, fm_nr_known_patterns, fm_nr_patterns);
-	else
+	if (axis != PATTERN || !add_set(a, values))
 		add_values(a, values);
 	if (!a->n)
 		exit_err("plan: nothing given for %s", axis_names[axis]);

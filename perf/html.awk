@@ -24,7 +24,7 @@ what == "lost" && at("part") == "cold" {
 		n++
 		ratio[n] = at("ratio")
 		row[n] = sprintf("<tr><td>%s</td><td>%s %%</td><td>%.3f</td><td>%.3f</td><td>%.2f</td><td>%.2f</td></tr>",
-			at("pattern"), at("share"), at("total") / 1e6, at("oracle") / 1e6, at("ratio"),
+			at("pattern"), at("share"), at("total") / 1e6, at("best") / 1e6, at("ratio"),
 			at("kernel_eager") ? at("total") / at("kernel_eager") : 0)
 	}
 }
@@ -38,8 +38,8 @@ what == "full" && base && at("hint") == "none" {
 		keys[++n] = k
 	}
 	total[k, at("strategy")] = at("total")
-	if (at("oracle") != "")
-		oracle[k] = at("oracle")
+	if (at("best") != "")
+		best[k] = at("best")
 }
 
 what == "axes" {
@@ -57,9 +57,9 @@ function print_lost(	i, j, best, count)
 	for (i = 1; i <= cells; i++)
 		count += lost_eager[i]
 	print "<h2>Where we lose</h2>"
-	printf "<p>lazy-pfn with window auto, cold and without a hint, costs more than the oracle in %d of %d cells, and more than kernel eager in %d. The worst first; costs in million instructions.</p>\n",
+	printf "<p>lazy-pfn with window auto, cold and without a hint, costs more than the best fixed window in %d of %d cells, and more than kernel eager in %d. The worst first; costs in million instructions.</p>\n",
 		n, cells, count
-	print "<details><summary>the cells</summary><table><thead><tr><th>pattern</th><th>share</th><th>auto</th><th>oracle</th><th>/ oracle</th><th>/ kernel eager</th></tr></thead>"
+	print "<details><summary>the cells</summary><table><thead><tr><th>pattern</th><th>share</th><th>auto</th><th>best fixed</th><th>/ best fixed</th><th>/ kernel eager</th></tr></thead>"
 	for (i = 1; i <= n; i++) {
 		best = 0
 		for (j = 1; j <= n; j++)
@@ -73,25 +73,25 @@ function print_lost(	i, j, best, count)
 
 function mark(k, strategy)
 {
-	if (!(k in oracle))
+	if (!(k in best))
 		return ""
-	if (total[k, strategy] <= oracle[k] * 1.02)
+	if (total[k, strategy] <= best[k] * 1.02)
 		return " class=\"best\""
-	return total[k, strategy] > oracle[k] * 2 ? " class=\"lost\"" : ""
+	return total[k, strategy] > best[k] * 2 ? " class=\"lost\"" : ""
 }
 
 function print_full(	i, j, part)
 {
 	print "<h2>Patterns, shares, strategies: 64 MiB of single pages, written</h2>"
-	print "<p>Million instructions. Green: within 2 % of the oracle; red: more than twice of it.</p>"
-	printf "<table><thead><tr><th>pattern</th><th>share</th><th>oracle</th>"
+	print "<p>Million instructions. Green: within 2 % of the best fixed window; red: more than twice of it.</p>"
+	printf "<table><thead><tr><th>pattern</th><th>share</th><th>best fixed</th>"
 	for (j = 1; j <= columns; j++)
 		printf "<th>%s</th>", wanted[j]
 	print "</tr></thead>"
 	for (i = 1; i <= n; i++) {
 		split(keys[i], part, FS)
 		printf "<tr><td>%s</td><td>%s %%</td><td>%s</td>", part[1], part[2],
-			keys[i] in oracle ? sprintf("%.3f", oracle[keys[i]] / 1e6) : ""
+			keys[i] in best ? sprintf("%.3f", best[keys[i]] / 1e6) : ""
 		for (j = 1; j <= columns; j++) {
 			if ((keys[i], wanted[j]) in total)
 				printf "<td%s>%.3f</td>", mark(keys[i], wanted[j]), total[keys[i], wanted[j]] / 1e6
@@ -106,7 +106,7 @@ function print_full(	i, j, part)
 function print_axes(	i)
 {
 	print "<h2>Every cell</h2><details><summary>all columns</summary>"
-	print "<table><thead><tr><th>strategy</th><th>layout</th><th>MiB</th><th>pattern</th><th>%</th><th>access</th><th>hint</th><th>history</th><th>threads</th><th>faults</th><th>tables KiB</th><th>mmap</th><th>touch</th><th>munmap</th><th>total</th><th>with traps</th><th>p50</th><th>p99</th><th>predicted µs</th><th>/ oracle</th></tr></thead>"
+	print "<table><thead><tr><th>strategy</th><th>layout</th><th>MiB</th><th>pattern</th><th>%</th><th>access</th><th>hint</th><th>history</th><th>threads</th><th>faults</th><th>tables KiB</th><th>mmap</th><th>touch</th><th>munmap</th><th>total</th><th>with traps</th><th>p50</th><th>p99</th><th>predicted µs</th><th>/ best fixed</th></tr></thead>"
 	for (i = 1; i <= n; i++)
 		print row[i]
 	print "</table></details>"

@@ -104,6 +104,19 @@ static size_t draw_streams(struct fm_walk *walk, size_t n)
 	return 2 * each;
 }
 
+/* As many streams as @arg says, each in a part of its own. */
+static size_t draw_many_streams(struct fm_walk *walk, size_t n)
+{
+	size_t part = walk->pages / walk->arg, each = n / walk->arg, i, j, first;
+
+	for (i = 0; i < walk->arg; i++) {
+		first = i * part + random_below(walk, part - each + 1);
+		for (j = 0; j < each; j++)
+			walk->touch[j * walk->arg + i] = first + j;
+	}
+	return each * walk->arg;
+}
+
 static size_t draw_random(struct fm_walk *walk, size_t n)
 {
 	count_up(walk->touch, walk->pages, 0, 1);
@@ -143,9 +156,9 @@ static void draw_cluster(struct fm_walk *walk, size_t *a, size_t n,
 }
 
 /* Clusters at places that are @phase off a multiple of their size. */
-static size_t clusters(struct fm_walk *walk, size_t n, size_t phase, int order)
+static size_t clusters(struct fm_walk *walk, size_t n, size_t size, size_t phase, int order)
 {
-	size_t slots = walk->pages / CLUSTER, i, len;
+	size_t slots = walk->pages / size, i, len;
 	size_t *slot = calloc(slots, sizeof(*slot));
 	size_t page, at = 0;
 
@@ -153,26 +166,32 @@ static size_t clusters(struct fm_walk *walk, size_t n, size_t phase, int order)
 		abort();
 	count_up(slot, slots, 0, 1);
 	shuffle(walk, slot, slots);
-	for (i = 0; at < n; i++) {
-		page = slot[i] * CLUSTER + phase;
-		len = n - at < CLUSTER ? n - at : CLUSTER;
+	for (i = 0; at < n && i < slots; i++) {
+		page = slot[i] * size + phase;
+		len = n - at < size ? n - at : size;
 		draw_cluster(walk, walk->touch + at, len, page, order);
 		for (; len; len--, at++)
 			walk->touch[at] %= walk->pages;
 	}
 	free(slot);
-	return n;
+	return at;
 }
 
 static size_t draw_clusters(struct fm_walk *walk, size_t n)
 {
-	return clusters(walk, n, 0, walk->arg);
+	return clusters(walk, n, CLUSTER, 0, walk->arg);
 }
 
 static size_t draw_loose_clusters(struct fm_walk *walk, size_t n)
 {
-	return clusters(walk, n, 1 + random_below(walk, CLUSTER - 1),
+	return clusters(walk, n, CLUSTER, 1 + random_below(walk, CLUSTER - 1),
 			walk->arg);
+}
+
+/* Of @arg pages each. */
+static size_t draw_clusters_of(struct fm_walk *walk, size_t n)
+{
+	return clusters(walk, n, walk->arg, random_below(walk, walk->arg), UP);
 }
 
 struct weighted {
@@ -188,8 +207,8 @@ static int compare_weighted(const void *a, const void *b)
 }
 
 /*
- * Zipf: page i is drawn with weight 1 / (i + 1). The order in which pages come
- * up first is that of exponential times of these rates.
+ * Zipf: page i is drawn with weight 1 / (i + 1), to the power of @arg percent. The order
+ * in which pages come up first is that of exponential times of these rates.
  */
 static size_t draw_skewed(struct fm_walk *walk, size_t n)
 {
@@ -201,7 +220,7 @@ static size_t draw_skewed(struct fm_walk *walk, size_t n)
 	for (i = 0; i < walk->pages; i++) {
 		w[i].page = i;
 		w[i].key = -log((random_below(walk, 1UL << 40) + 1.0) /
-				(1UL << 40)) * (i + 1);
+				(1UL << 40)) * pow(i + 1, walk->arg / 100.0);
 	}
 	qsort(w, walk->pages, sizeof(*w), compare_weighted);
 	for (i = 0; i < n; i++)
@@ -242,7 +261,26 @@ const struct fm_pattern fm_patterns[] = {
 	{ "random", RANDOM, FM_APART, draw_random, 0 },
 	{ "clusters, aligned", CLUSTERED, FM_NO_HINT_FITS, draw_clusters, UP },
 	{ "clusters, loose", CLUSTERED, FM_NO_HINT_FITS, draw_loose_clusters, UP },
-	{ "skewed", SKEWED, FM_APART, draw_skewed, 0 },
+	{ "skewed", SKEWED, FM_APART, draw_skewed, 100 },
+#define TUNED_END	17
+	{ "sequential, again", SEQUENTIAL, FM_ALONG, draw_sequential, 0 },
+	{ "reverse, again", REVERSE, FM_NO_HINT_FITS, draw_reverse, 0 },
+	{ "prefix, again", PREFIX, FM_ALONG, draw_prefix, 0 },
+	{ "stride 3", STRIDED, FM_ALONG, draw_stride, 3 },
+	{ "stride 6", STRIDED, FM_ALONG, draw_stride, 6 },
+	{ "stride 12", STRIDED, FM_NO_HINT_FITS, draw_stride, 12 },
+	{ "stride 24", STRIDED, FM_NO_HINT_FITS, draw_stride, 24 },
+	{ "stride 50", STRIDED, FM_APART, draw_stride, 50 },
+	{ "stride 100", STRIDED, FM_APART, draw_stride, 100 },
+	{ "stride 300", STRIDED, FM_APART, draw_stride, 300 },
+	{ "three streams", INTERLEAVED, FM_ALONG, draw_many_streams, 3 },
+	{ "seven streams", INTERLEAVED, FM_ALONG, draw_many_streams, 7 },
+	{ "random, again", RANDOM, FM_APART, draw_random, 0 },
+	{ "clusters of 12", CLUSTERED, FM_NO_HINT_FITS, draw_clusters_of, 12 },
+	{ "clusters of 50", CLUSTERED, FM_NO_HINT_FITS, draw_clusters_of, 50 },
+	{ "clusters of 150", CLUSTERED, FM_NO_HINT_FITS, draw_clusters_of, 150 },
+	{ "skewed less", SKEWED, FM_APART, draw_skewed, 70 },
+#define JUDGED_END	34
 	{ "ascending", SURPRISE, FM_NO_HINT_FITS, draw_ascending, 0 },
 	{ "prefix, shuffled", SURPRISE, FM_NO_HINT_FITS, draw_shuffled_prefix, 0 },
 	{ "streams, opposed", SURPRISE, FM_NO_HINT_FITS, draw_streams, DOWN },
@@ -254,7 +292,13 @@ const struct fm_pattern fm_patterns[] = {
 };
 
 const size_t fm_nr_patterns = ARRAY_SIZE(fm_patterns);
-const size_t fm_nr_known_patterns = 17;
+const struct fm_pattern_set fm_pattern_sets[FM_NR_SETS] = {
+	[FM_TUNED] = { "tuned", "What the rules were tuned on", 0, TUNED_END, 0 },
+	[FM_JUDGED] = { "judged", "What they were not tuned on", TUNED_END, JUDGED_END, 1000 },
+	[FM_SURPRISES] = { "surprise", "What they were not made for", JUDGED_END,
+			   ARRAY_SIZE(fm_patterns), 0 },
+};
+
 const double fm_shares[FM_SHARES] = { 0.2, 1, 5, 25, 50, 100 };
 
 /**

@@ -47,8 +47,26 @@ struct fm_pattern {
 
 extern const struct fm_pattern fm_patterns[];
 extern const size_t fm_nr_patterns;
-/* The first so many are what the policy was made for; the rest are surprises. */
-extern const size_t fm_nr_known_patterns;
+
+/**
+ * struct fm_pattern_set - patterns that stand one after the other
+ * @word: for plans
+ * @name: for the tables
+ * @first: the first of them in fm_patterns[]
+ * @end: the one behind the last
+ * @seed: of their first draw
+ */
+struct fm_pattern_set {
+	const char *word;
+	const char *name;
+	size_t first;
+	size_t end;
+	uint64_t seed;
+};
+
+/* What the policy was tuned on, what it is judged by, and what it was not made for. */
+enum fm_set { FM_TUNED, FM_JUDGED, FM_SURPRISES, FM_NR_SETS };
+extern const struct fm_pattern_set fm_pattern_sets[FM_NR_SETS];
 
 #define FM_SHARES	6
 extern const double fm_shares[FM_SHARES];

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # awk -f score.awk cells.csv cells.csv: the cells, with what else there is to say of
-# each: the oracle's cost (the cheapest of eager mapping in batches and every fixed
+# each: the cost of the best fixed window (the cheapest of eager mapping in batches and every fixed
 # window), the cost over it, the cost of the kernel's own eager mapping (the
 # cheapest of eager and eager-page), and the part that the cell has in the targets.
 
@@ -24,7 +24,7 @@ function right(hint, k)
 {
 	if (hint == "sequential")
 		return at("nature") == "along"
-	return at("nature") == "apart" && single[k] < 1.05 * oracle[k] && table[k] > 1.5 * oracle[k]
+	return at("nature") == "apart" && single[k] < 1.05 * best[k] && table[k] > 1.5 * best[k]
 }
 
 function part(k,	hint)
@@ -41,7 +41,7 @@ FNR == 1 {
 	for (i = 1; i <= NF; i++)
 		column[$i] = i
 	if (NR == 1)
-		print $0, "oracle", "ratio", "kernel_eager", "part"
+		print $0, "best", "ratio", "kernel_eager", "part"
 	next
 }
 
@@ -50,7 +50,7 @@ NR == FNR {
 	total = at("total")
 	strategy = at("strategy")
 	if (strategy == "batched" || strategy ~ /^lazy-pfn\/[0-9]+$/)
-		least(oracle, k, total)
+		least(best, k, total)
 	if (strategy == "eager" || strategy == "eager-page")
 		least(eager, k, total)
 	if (strategy == "lazy-pfn/1")
@@ -62,6 +62,6 @@ NR == FNR {
 
 {
 	k = key(at("layout") == "own" ? "scattered" : at("layout"))
-	ratio = k in oracle ? sprintf("%.4f", at("total") / oracle[k]) : ""
-	print $0, oracle[k], ratio, eager[k], part(k)
+	ratio = k in best ? sprintf("%.4f", at("total") / best[k]) : ""
+	print $0, best[k], ratio, eager[k], part(k)
 }

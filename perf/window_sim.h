@@ -43,13 +43,26 @@ struct fm_costs {
 
 enum fm_mode { FM_COLD, FM_RIGHT_HINT, FM_WRONG_HINT, FM_REPEATED, FM_NR_MODES };
 
+/* Against the best fixed window, or the best windows that there could have been. */
+enum fm_yardstick { FM_FIXED, FM_OPTIMUM, FM_NR_YARDSTICKS };
+
 /* Parts of the policy that a replay can do without. */
 enum fm_part {
 	FM_PART_RUNS	= 1 << 0,
 	FM_PART_SAMPLE	= 1 << 1,
 	FM_PART_STRIDE	= 1 << 2,
-	FM_PART_LENGTH	= 1 << 3,
-	FM_PART_TABLES	= 1 << 4,
+	FM_PART_START	= 1 << 3,
+	FM_PART_FILLED	= 1 << 4,
+};
+
+/**
+ * struct fm_memory - what is known of a buffer when it is mapped again
+ * @window: what was learned from faults
+ * @filled: page tables that became full the last time
+ */
+struct fm_memory {
+	struct fm_history window;
+	bool filled[FM_TABLES_KNOWN];
 };
 
 /**
@@ -71,17 +84,19 @@ struct fm_sim {
 extern const struct fm_costs fm_measured_costs;
 
 /**
- * struct fm_oracle - the best that could have been chosen in advance
+ * struct fm_best - the best that could have been chosen, with the touches known
  * @eager: cost of mapping all in batches at mmap()
  * @insert: cost of mapping all at mmap() by vm_insert_pages()
  * @fixed: cost of each fixed window, by the power of two
- * @best: the least of these but @insert
+ * @cost: by yardstick: of the cheapest of these but @insert; or of a window of its own at
+ *	each fault, which maps a run of pages to be touched, and what lies between two runs
+ *	where that costs less than a fault
  */
-struct fm_oracle {
+struct fm_best {
 	double eager;
 	double insert;
 	double fixed[FM_TABLE_SHIFT + 1];
-	double best;
+	double cost[FM_NR_YARDSTICKS];
 };
 
 /**
@@ -97,13 +112,18 @@ struct fm_replay {
 };
 
 /**
- * struct fm_cell - a pattern at a share of pages, cost over that of the oracle
- * @ratio: for each mode; 0 if there is no such case
+ * struct fm_cell - a pattern at a share of pages, cost over the best that was possible
+ * @ratio: for each yardstick and mode; 0 if there is no such case
  * @cold: cost in the mode of that name
  */
 struct fm_cell {
-	double ratio[FM_NR_MODES];
+	double ratio[FM_NR_YARDSTICKS][FM_NR_MODES];
 	double cold;
+};
+
+/* The shares of a pattern. */
+struct fm_cells {
+	struct fm_cell at[FM_SHARES];
 };
 
 /**
@@ -120,14 +140,14 @@ struct fm_summary {
 	double share;
 };
 
-struct fm_oracle fm_ask_oracle(const struct fm_walk *walk,
-			       const struct fm_costs *costs);
+struct fm_best fm_find_best(const struct fm_walk *walk, const struct fm_costs *costs);
 struct fm_replay fm_replay(const struct fm_walk *walk, const struct fm_sim *sim,
-			   struct fm_history *window,
+			   struct fm_memory *memory,
 			   unsigned long mapping, enum fm_hint hint);
-struct fm_cell fm_simulate(const struct fm_sim *sim,
-			   const struct fm_pattern *pattern, double share);
-struct fm_summary fm_summarise(const struct fm_cell *cells, size_t patterns,
-			       enum fm_mode mode);
+struct fm_cell fm_simulate(const struct fm_sim *sim, const struct fm_pattern *pattern,
+			   double share, uint64_t seed);
+struct fm_summary fm_summarise(const struct fm_cells *cells,
+			       const struct fm_pattern_set *set,
+			       enum fm_yardstick yardstick, enum fm_mode mode);
 
 #endif /* _WINDOW_SIM_H */

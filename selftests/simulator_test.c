@@ -73,7 +73,7 @@ static bool drive_as_simulated(struct __test_metadata *_metadata,
 		FM_HINT_SEQUENTIAL, FM_HINT_SEQUENTIAL, FM_HINT_NONE,
 	};
 	struct fm_sim sim = { .costs = fm_measured_costs, .pages = walk->pages };
-	struct fm_history window = { 0 };
+	struct fm_memory memory = { 0 };
 	struct faultmap_stats stats;
 	struct fm_replay replay;
 	struct driven driven;
@@ -82,7 +82,7 @@ static bool drive_as_simulated(struct __test_metadata *_metadata,
 
 	ASSERT_TRUE(new_driven(&driven));
 	for (i = 0; i < sizeof(hints) / sizeof(*hints) && !huge; i++) {
-		replay = fm_replay(walk, &sim, &window, i + 1, hints[i]);
+		replay = fm_replay(walk, &sim, &memory, i + 1, hints[i]);
 		stats = drive(&driven, walk, first, hints[i]);
 		huge = stats.huge_faults;
 		if (huge)

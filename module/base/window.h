@@ -22,10 +22,12 @@
 
 /* Entries that are read to estimate how full a page table is. */
 #define FM_SAMPLES		32
-/* Odd, so that no power-of-two stride of the pages meets all of them. */
-#define FM_SAMPLE_STEP		15
+/* A prime, so that no other stride of the pages meets all of them, or none. */
+#define FM_SAMPLE_STEP		13
 /* A neighbour within so many pages belongs to the same run. */
 #define FM_NEAR			8
+/* Tables of which is known whether they became full; more share what is known. */
+#define FM_TABLES_KNOWN		1024
 
 enum fm_hint {
 	FM_HINT_NONE,
@@ -34,36 +36,16 @@ enum fm_hint {
 };
 
 /**
- * struct fm_odds - how often something came true lately
- * @tries: how often it could have
- * @hits: how often it did; at most @tries
- */
-struct fm_odds {
-	unsigned short tries;
-	unsigned short hits;
-};
-
-enum fm_expectation {
-	FM_EXPECT_UNKNOWN,
-	FM_EXPECT_SPARSE,	/* single pages, most of a page table unused */
-	FM_EXPECT_FULL,		/* most page tables end up full */
-};
-
-/**
  * struct fm_history - what was learned from the faults of one CPU
  * @mapping: whose faults they were
  * @last: page of the last fault
  * @step: its distance from the one before
- * @stride: distance that most of the last faults had from their predecessors
- * @steady: how sure that is
- * @length: log2 of the length that runs of touched pages have, less 3
- * @trust: starts that may fail to become a run before @length shrinks
- * @hint: what user space said of the mapping
- * @expect: what earlier mappings tell of this one
+ * @distance: the same without its sign
+ * @start: pages to map where nothing is mapped yet
+ * @strides: the last two steps were the same, and wide
  * @down: the last run went towards lower addresses
- * @skips: faults answered without a look, because of what was expected
- * @runs: faults that continued a run, among all
- * @tables: page tables that filled, among those begun
+ * @skips: faults answered without a look
+ * @hint: what user space said of the mapping
  *
  * All zeroes is a valid start. Whoever uses it keeps others out; what a CPU has
  * learned between the calls for one fault, from another, does no harm.
@@ -72,16 +54,12 @@ struct fm_history {
 	unsigned long mapping;
 	unsigned long last;
 	long step;
-	long stride;
-	unsigned char steady;
-	unsigned char length;
-	unsigned char trust;
-	unsigned char hint;
-	unsigned char expect;
+	unsigned long distance;
+	unsigned short start;
+	bool strides;
 	bool down;
 	unsigned char skips;
-	struct fm_odds runs;
-	struct fm_odds tables;
+	unsigned char hint;
 };
 
 /**
@@ -91,6 +69,7 @@ struct fm_history {
  * @lo: first page that may be mapped along with it
  * @hi: the page behind the last one; @lo and @hi lie in the same page table
  * @hint: as given by madvise(2)
+ * @filled: its page table is empty, and became full the last time
  */
 struct fm_touch {
 	unsigned long mapping;
@@ -98,6 +77,7 @@ struct fm_touch {
 	unsigned long lo;
 	unsigned long hi;
 	enum fm_hint hint;
+	bool filled;
 };
 
 /**
@@ -141,8 +121,7 @@ typedef bool (*fm_present_fn)(const void *table, unsigned long page);
 
 static __always_inline struct fm_side
 fm_look_aside(const void *table, unsigned long page, unsigned long room,
-	      int direction, fm_present_fn present,
-		    unsigned short *looked)
+	      int direction, fm_present_fn present, unsigned short *looked)
 {
 	struct fm_side side = { 0 };
 	unsigned long i;
@@ -163,8 +142,7 @@ fm_look_aside(const void *table, unsigned long page, unsigned long room,
 /* Every other one of the samples: the even or the odd ones. */
 static __always_inline unsigned short
 fm_sample(const void *table, const struct fm_touch *touch,
-	  unsigned int odd, fm_present_fn present,
-		unsigned short *looked)
+	  unsigned int odd, fm_present_fn present, unsigned short *looked)
 {
 	unsigned long base = touch->page & ~(FM_TABLE_PAGES - 1);
 	unsigned long page = base + odd * FM_SAMPLE_STEP;
@@ -214,13 +192,28 @@ fm_window_look(const void *table, const struct fm_touch *touch,
 	return view;
 }
 
-struct fm_span fm_window_fixed(unsigned long pages,
-			       const struct fm_touch *touch);
+/**
+ * fm_window_fills() - whether a page table is full now, or nearly
+ * @touch: the fault
+ * @view: what the table showed
+ * @span: what is mapped at this fault
+ *
+ * Return: what is to be said by @filled of the next touch that finds it empty
+ */
+static __always_inline bool fm_window_fills(const struct fm_touch *touch,
+					    const struct fm_table_view *view,
+					    const struct fm_span *span)
+{
+	unsigned long sample = FM_TABLE_PAGES / FM_SAMPLES;
+
+	return span->count + (view->sampled + 2) * sample >= touch->hi - touch->lo;
+}
+
+struct fm_span fm_window_fixed(unsigned long pages, const struct fm_touch *touch);
 struct fm_span fm_window_guess(struct fm_history *history,
-			       const struct fm_touch *touch,
-					    bool empty);
+			       const struct fm_touch *touch, bool empty);
 struct fm_span fm_window_choose(struct fm_history *history,
 				const struct fm_touch *touch,
-					  const struct fm_table_view *view);
+				const struct fm_table_view *view);
 
 #endif /* _FAULTMAP_WINDOW_H */

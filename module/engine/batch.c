@@ -3,6 +3,7 @@
  * Many page frames in one pass over a page table, under one lock: what makes a
  * lazy mapping of frames cheap where much of it is touched.
  */
+#include <linux/bitops.h>
 #include <linux/hash.h>
 #include <linux/pgtable.h>
 
@@ -45,6 +46,7 @@ struct fm_fill {
 	struct fm_file *file;
 	struct vm_area_struct *vma;
 	struct fm_touch touch;		/* of a lazy mapping */
+	unsigned long table;		/* its bit in the view's */
 	struct fm_span span;		/* what is clear without a look */
 	bool empty;				/* the table, before the fault */
 	unsigned long count;			/* of an eager one: pages */
@@ -129,30 +131,36 @@ static bool fm_present(const void *table, unsigned long page)
 	return !pte_none(ptep_get((pte_t *)table + page % PTRS_PER_PTE));
 }
 
-static struct fm_span fm_guess_span(const struct fm_fill *fill)
+static struct fm_span fm_guess_span(struct fm_fill *fill)
 {
-	struct fm_history __percpu *histories = fill->file->view->histories;
+	struct fm_view *view = fill->file->view;
+	struct fm_touch *touch = &fill->touch;
 	struct fm_span span;
 
-	span = fm_window_guess(get_cpu_ptr(histories), &fill->touch,
-			       fill->empty);
-	put_cpu_ptr(histories);
+	touch->filled = fill->empty && test_bit(fill->table, view->filled);
+	span = fm_window_guess(get_cpu_ptr(view->histories), touch, fill->empty);
+	put_cpu_ptr(view->histories);
+	if (touch->filled && !span.count)
+		clear_bit(fill->table, view->filled);
 	return span;
 }
 
 /* The CPU may be another one than at the guess; nothing depends on that. */
 static struct fm_span fm_choose_span(struct fm_fill *fill, pte_t *table)
 {
-	struct fm_history __percpu *histories = fill->file->view->histories;
-	const struct fm_touch *touch = &fill->touch;
 	struct fm_table_view seen = { .empty = fill->empty };
+	struct fm_view *view = fill->file->view;
+	struct fm_touch *touch = &fill->touch;
 
-	if (!fill->span.count) {
-		if (!seen.empty)
-			seen = fm_window_look(table, touch, fm_present);
-		fill->span = fm_window_choose(get_cpu_ptr(histories), touch, &seen);
-		put_cpu_ptr(histories);
-	}
+	if (fill->span.count)
+		return fill->span;
+	if (!seen.empty)
+		seen = fm_window_look(table, touch, fm_present);
+	fill->span = fm_window_choose(get_cpu_ptr(view->histories), touch, &seen);
+	put_cpu_ptr(view->histories);
+	/* Most are known to be: the line is read only. */
+	if (fm_window_fills(touch, &seen, &fill->span) && !test_bit(fill->table, view->filled))
+		set_bit(fill->table, view->filled);
 	return fill->span;
 }
 
@@ -203,6 +211,8 @@ static bool fm_fills_one(struct fm_fill *fill, struct vm_fault *vmf)
 	if (view->window == 1)
 		return true;
 	fill->touch = fm_describe_touch(fill->file, vmf);
+	fill->table = (vmf->pgoff - (fill->touch.page - fill->touch.lo)) / FM_TABLE_PAGES %
+		      FM_TABLES_KNOWN;
 	fill->span = view->window ?
 		fm_window_fixed(view->window, &fill->touch) :
 		fm_guess_span(fill);

@@ -204,6 +204,7 @@ struct fm_counters {
  * @batched: an eager mapping is filled as a lazy one is; only if fm_can_batch()
  * @window: pages around a fault, or 0 to let @histories tell; fm_view_init() sets it to 1
  * @histories: what each CPU has learned of the faults
+ * @filled: a bit for each page table that became full the last time
  * @id: tells views apart in trace events
  * @counters: a set for each CPU, only ever incremented
  *
@@ -215,6 +216,7 @@ struct fm_view {
 	bool batched;
 	unsigned int window;
 	struct fm_history __percpu *histories;
+	unsigned long *filled;
 	unsigned int id;
 	struct fm_counters __percpu *counters;
 };

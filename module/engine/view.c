@@ -2,6 +2,7 @@
 /*
  * Views, and what they count. A CPU only ever adds to its own set, without a lock.
  */
+#include <linux/bitmap.h>
 #include <linux/export.h>
 
 #include "internal.h"
@@ -27,7 +28,8 @@ int fm_view_init(struct fm_view *view, struct fm_object *obj,
 		return -EOPNOTSUPP;
 	view->counters = alloc_percpu_gfp(struct fm_counters, FM_GFP);
 	view->histories = alloc_percpu_gfp(struct fm_history, FM_GFP);
-	if (!view->counters || !view->histories) {
+	view->filled = bitmap_zalloc(FM_TABLES_KNOWN, FM_GFP);
+	if (!view->counters || !view->histories || !view->filled) {
 		fm_view_destroy(view);
 		return -ENOMEM;
 	}
@@ -45,8 +47,10 @@ EXPORT_SYMBOL_GPL(fm_view_init);
  */
 void fm_view_destroy(struct fm_view *view)
 {
+	bitmap_free(view->filled);
 	free_percpu(view->histories);
 	free_percpu(view->counters);
+	view->filled = NULL;
 	view->histories = NULL;
 	view->counters = NULL;
 }
