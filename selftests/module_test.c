@@ -86,6 +86,36 @@ TEST_F(module, stays_while_control_is_open)
 	close(fd);
 }
 
+static int references(void)
+{
+	FILE *file = fopen("/sys/module/faultmap/refcnt", "r");
+	int n = -1;
+
+	if (!file || fscanf(file, "%d", &n) != 1)
+		n = -1;
+	if (file)
+		fclose(file);
+	return n;
+}
+
+/*
+ * A file's own reference goes before the last steps of closing it are done, so the mount
+ * that private files are on has another.
+ */
+TEST_F(module, mount_of_private_files_holds_it)
+{
+	int control = open(FM_CONTROL, O_RDWR), fd;
+
+	ASSERT_LE(0, control);
+	EXPECT_EQ(2, references());
+	fd = fm_create(FAULTMAP_MEMORY_PAGES, FAULTMAP_STRATEGY_LAZY, 1);
+	ASSERT_LE(0, fd);
+	close(control);
+	EXPECT_EQ(2, references());
+	close(fd);
+	EXPECT_EQ(0, references());
+}
+
 static const char *const nodes[] = {
 	"/dev/faultmap/pages-eager", "/dev/faultmap/pages-lazy",
 	"/dev/faultmap/pages-eager-page", "/dev/faultmap/pages-lazy-pfn",

@@ -311,4 +311,23 @@ TEST_F(buffer, watched_to_its_end)
 	close(watch);
 }
 
+/* Else each page's first write would ask for the time. */
+TEST_F(buffer, write_faults_leave_its_times)
+{
+	struct timespec tick = { .tv_nsec = 50000000 };
+	struct stat before, after;
+	char *map;
+
+	NEEDS_PRIVATE_BUFFER();
+	map = fm_map(self, 0, FM_PAGES);
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, fstat(self->fd, &before));
+	nanosleep(&tick, NULL);
+	for (size_t i = 0; i < FM_PAGES; i++)
+		*(volatile char *)(map + i * self->page) = 1;
+	ASSERT_EQ(0, fstat(self->fd, &after));
+	EXPECT_EQ(0, memcmp(&before.st_mtim, &after.st_mtim, sizeof(after.st_mtim)));
+	EXPECT_EQ(0, memcmp(&before.st_ctim, &after.st_ctim, sizeof(after.st_ctim)));
+}
+
 TEST_HARNESS_MAIN

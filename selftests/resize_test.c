@@ -290,4 +290,79 @@ TEST_F(buffer, too_large)
 	EXPECT_EQ(FM_PAGES * self->page, bytes(self->fd));
 }
 
+static uint64_t held(int fd)
+{
+	struct faultmap_info info = { 0 };
+
+	return ioctl(fd, FAULTMAP_INFO, &info) ? UINT64_MAX : info.held;
+}
+
+/* Who is killed while a buffer grows does not wait for all of it, and leaves it as it was. */
+TEST(killed_while_it_grows)
+{
+	size_t page = fm_page_size();
+	int fd, status;
+	pid_t pid;
+
+	if (access(FM_CONTROL, R_OK | W_OK))
+		SKIP(return, "faultmap is not loaded");
+	/* Memory that is never there on demand. */
+	fd = fm_create(FAULTMAP_MEMORY_KMALLOC, FAULTMAP_STRATEGY_LAZY_PFN, 1);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(page, held(fd));
+	pid = fork();
+	if (!pid) {
+		fm_resize(fd, (512UL << 20) / page);
+		_exit(0);
+	}
+	ASSERT_LT(0, pid);
+	while (held(fd) == page)
+		usleep(1000);
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_EQ(page, bytes(fd));
+	EXPECT_EQ(page, held(fd));
+	close(fd);
+}
+
+/*
+ * What a shrink frees are blocks: none is larger than was asked for, or than what may
+ * be left behind.
+ */
+TEST(shrink_frees_all_but_a_block)
+{
+	static const struct {
+		unsigned int memory, strategy, order;
+		size_t pages, block;
+	} kinds[] = {
+		{ FAULTMAP_MEMORY_PAGES, FAULTMAP_STRATEGY_LAZY, 0, 64, 1 },
+		{ FAULTMAP_MEMORY_PAGES, FAULTMAP_STRATEGY_LAZY, 4, 64, 16 },
+		{ FAULTMAP_MEMORY_VMALLOC, FAULTMAP_STRATEGY_LAZY, 0, 4096, 512 },
+		{ FAULTMAP_MEMORY_KMALLOC, FAULTMAP_STRATEGY_LAZY_PFN, 0, 64, 16 },
+	};
+	size_t page = fm_page_size(), i;
+	int fd;
+
+	if (access(FM_CONTROL, R_OK | W_OK))
+		SKIP(return, "faultmap is not loaded");
+	for (i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		fd = fm_create_as((struct faultmap_create){
+			.bytes = kinds[i].pages * page,
+			.memory = kinds[i].memory,
+			.strategy = kinds[i].strategy,
+			.order = kinds[i].order,
+			.window = 1,
+		});
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, fm_stamp(fd, 0, kinds[i].pages));
+		ASSERT_EQ(0, fm_resize(fd, 1));
+		EXPECT_LE(1, held(fd) / page);
+		EXPECT_GE(kinds[i].block, held(fd) / page) {
+			TH_LOG("memory %u, order %u", kinds[i].memory, kinds[i].order);
+		}
+		close(fd);
+	}
+}
+
 TEST_HARNESS_MAIN
