@@ -11,6 +11,20 @@
 
 #include "module_fixture.h"
 
+/* Whether numbers are reserved for nodes. */
+static bool has_numbers(void)
+{
+	FILE *file = fopen("/proc/devices", "r");
+	char line[64], name[64];
+	bool found = false;
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = sscanf(line, "%*d %63s", name) == 1 && !strcmp(name, "faultmap");
+	if (file)
+		fclose(file);
+	return found;
+}
+
 TEST_F(module, load_and_unload_twice)
 {
 	int i;
@@ -21,7 +35,9 @@ TEST_F(module, load_and_unload_twice)
 		EXPECT_TRUE(exists("/dev/faultmap/pages-lazy"));
 		EXPECT_TRUE(exists("/dev/faultmap/vmalloc-eager"));
 		EXPECT_TRUE(exists("/dev/faultmap/vmalloc-lazy"));
+		EXPECT_TRUE(has_numbers());
 		ASSERT_EQ(0, unload());
+		EXPECT_FALSE(has_numbers());
 		EXPECT_FALSE(exists(FM_CONTROL));
 		EXPECT_FALSE(exists("/dev/faultmap/pages-lazy"));
 		ASSERT_EQ(0, load(""));
@@ -338,12 +354,13 @@ TEST_F(module, takes_good_parameters)
 	int fd;
 
 	ASSERT_EQ(0, unload());
-	ASSERT_EQ(0, load("size=3M order=2"));
-	fd = open("/dev/faultmap/pages-lazy", O_RDWR);
+	ASSERT_EQ(0, load("size=3M order=2 window=16"));
+	fd = open("/dev/faultmap/pages-lazy-pfn", O_RDWR);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, ioctl(fd, FAULTMAP_INFO, &info));
 	EXPECT_EQ(3 << 20, info.bytes);
 	EXPECT_EQ(2, info.order);
+	EXPECT_EQ(16, info.window);
 	EXPECT_EQ(FAULTMAP_INFO_ALLOCATED, info.flags);
 	close(fd);
 }

@@ -130,6 +130,50 @@ static unsigned int remapped(const struct bar *bar)
 	return n;
 }
 
+/* The type that x86 has noted for the BAR; false if it does not say. */
+static bool find_type(const struct bar *bar, char *type, size_t size)
+{
+	FILE *file = fopen("/sys/kernel/debug/x86/pat_memtype_list", "r");
+	unsigned long start;
+	bool found = false;
+	char line[128];
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		if (sscanf(line, "PAT: [mem %lx-", &start) == 1 && start == bar->start) {
+			snprintf(type, size, "%s", strchr(line, ']') ?: "");
+			found = true;
+		}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+TEST_F(module, memory_type_as_asked)
+{
+	static const struct {
+		const char *params, *type;
+	} ways[] = {
+		{ "", "uncached-minus" }, { "cache=uc", "uncached-minus" },
+		/* Of "wb" the MTRRs decide. */
+		{ "cache=wc", "write-combining" },
+	};
+	char type[64];
+	struct bar bar;
+	size_t i;
+
+	FIND_BAR(&bar);
+	if (!find_type(&bar, type, sizeof(type)))
+		SKIP(return, "no /sys/kernel/debug/x86/pat_memtype_list");
+	for (i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		ASSERT_EQ(0, unload());
+		ASSERT_EQ(0, load(ways[i].params));
+		ASSERT_TRUE(find_type(&bar, type, sizeof(type)));
+		EXPECT_NE(NULL, strstr(type, ways[i].type)) {
+			TH_LOG("%s: %s", ways[i].params, type);
+		}
+	}
+}
+
 /* How many inodes there are of what has no file system of its own. */
 static long inodes(void)
 {
