@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The memory that is measured: the buffer of a faultmap node, a memfd, or
- * anonymous memory; and how it is allocated before the measurement.
+ * The memory that is measured: the buffer of a faultmap node, one that is mapped
+ * eagerly by PMDs, a memfd, or anonymous memory; and how it is allocated before the
+ * measurement.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include "source.h"
 
 #define BLOCK_ORDER		9
+#define FM_BY_PMD		"pages-eager-pmd"
 #define HELD_PAGES_BYTES	(32UL << 20)
 
 static void describe(struct source *source, const char *memory,
@@ -75,7 +77,7 @@ static void open_node(struct source *source, const char *path, size_t bytes)
 
 	source->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (source->fd < 0)
-		exit_err("%s: %s: give /dev/faultmap/MEMORY-STRATEGY of the loaded module, memfd or anon",
+		exit_err("%s: %s: give /dev/faultmap/MEMORY-STRATEGY of the loaded module, pages-eager-pmd, memfd or anon",
 			 path, strerror(errno));
 	source->driver = true;
 	info = node_info(path, source->fd);
@@ -88,6 +90,35 @@ static void open_node(struct source *source, const char *path, size_t bytes)
 		    sizeof(source->strategy));
 }
 
+static int open_control(void)
+{
+	int control = open("/dev/faultmap/control", O_RDWR | O_CLOEXEC);
+
+	if (control < 0)
+		exit_err("/dev/faultmap/control: %s: load the module", strerror(errno));
+	return control;
+}
+
+/* What remap_pfn_range() does not do: eagerly, by PMDs where they fit. */
+static void open_by_pmd(struct source *source, size_t bytes)
+{
+	const struct faultmap_create create = {
+		.bytes = bytes,
+		.memory = FAULTMAP_MEMORY_PAGES,
+		.strategy = FAULTMAP_STRATEGY_EAGER,
+		.order = BLOCK_ORDER,
+		.flags = FAULTMAP_CREATE_BATCHED,
+	};
+	int control = open_control();
+
+	describe(source, "pages", "eager-pmd");
+	source->driver = true;
+	source->fd = ioctl(control, FAULTMAP_CREATE, &create);
+	if (source->fd < 0)
+		exit_err("%s: FAULTMAP_CREATE: %s", FM_BY_PMD, strerror(errno));
+	close(control);
+}
+
 static void open_source(struct source *source, const char *what, size_t bytes)
 {
 	const char *slash = strrchr(what, '/');
@@ -98,6 +129,8 @@ static void open_source(struct source *source, const char *what, size_t bytes)
 		open_anon(source);
 	else if (!strcmp(what, "memfd"))
 		open_memfd(source);
+	else if (!strcmp(what, FM_BY_PMD))
+		open_by_pmd(source, bytes);
 	else
 		open_node(source, what, bytes);
 }
@@ -132,15 +165,6 @@ static void resize_node(const struct source *source, __u64 bytes)
 	if (ioctl(source->fd, FAULTMAP_RESIZE, &resize))
 		exit_err("--scatter: %s: cannot resize: %s", source->name,
 			 strerror(errno));
-}
-
-static int open_control(void)
-{
-	int control = open("/dev/faultmap/control", O_RDWR | O_CLOEXEC);
-
-	if (control < 0)
-		exit_err("--scatter: /dev/faultmap/control: %s", strerror(errno));
-	return control;
 }
 
 /* Takes memory, until the descriptor that it returns is closed. */
@@ -235,7 +259,7 @@ static int hold_pages(bool scatter)
 
 /**
  * fm_open_sources() - open the memories and allocate them; exits if one fails
- * @what: a node's path, "memfd" or "anon", each
+ * @what: a node's path, "pages-eager-pmd", "memfd" or "anon", each
  * @n: how many
  * @bytes: their size
  * @scatter: nodes get their memory in blocks that do not touch

@@ -81,7 +81,7 @@ END {
 	touch = "stride-512 0.2 %"
 	auto = "lazy-pfn/auto"
 	judge(1, "kernel eager / lazy-pfn, 2 MiB blocks, all touched", ">=", 15, over(least[full], apart[auto, full]), full)
-	judge(1, "batched eager / lazy-pfn, 2 MiB blocks, all touched", ">=", 10, over(apart["batched", full], apart[auto, full]), full)
+	judge(1, "eager by PMDs / lazy-pfn, 2 MiB blocks, all touched", ">=", 1, over(apart["batched", full], apart[auto, full]), full)
 	judge(1, "kernel eager / lazy-pfn, one touch per 2 MiB", ">=", 35, over(least[touch], apart[auto, touch]), touch)
 	judge(1, "kernel eager / lazy, 2 MiB blocks, all touched", ">=", 8, over(least[full], apart["lazy", full]), full)
 	judge(1, "kernel eager / lazy, one touch per 2 MiB", ">=", 10, over(least[touch], apart["lazy", touch]), touch)

@@ -164,6 +164,8 @@ static size_t per_fault(const FIXTURE_DATA(huge) *self,
 /* Whether a fault may map more than its page, which depends on where that lies. */
 static bool maps_many(const FIXTURE_VARIANT(huge) *variant)
 {
+	if (variant->create.flags & FAULTMAP_CREATE_BATCHED)
+		return true;
 	if (by_frame(variant))
 		return variant->create.window != 1;
 	return can_grow(variant) && variant->create.order == 9 &&
@@ -219,6 +221,44 @@ TEST_F(huge, contents_and_counts)
 				  stats.huge_faults);
 		}
 	}
+}
+
+/* Kernel memory of this process's page tables, in pages. */
+static long tables(const FIXTURE_DATA(huge) *self)
+{
+	FILE *file = fopen("/proc/self/status", "r");
+	char line[128];
+	long kib = -1;
+
+	while (file && fgets(line, sizeof(line), file))
+		sscanf(line, "VmPTE: %ld", &kib);
+	if (file)
+		fclose(file);
+	return kib * 1024 / (long)self->page;
+}
+
+/* At mmap(2), and what is cut of a PMD comes back by a fault. */
+TEST_F(huge, batched_by_pmds)
+{
+	struct faultmap_stats stats;
+	long before = tables(self);
+	char *map;
+
+	if (!(variant->create.flags & FAULTMAP_CREATE_BATCHED) || !self->blocks ||
+	    !fm_kernel_since(6, 12))
+		SKIP(return, "mapped otherwise");
+	map = map_all(self);
+	ASSERT_NE(MAP_FAILED, map);
+	/* Of the PMDs, and of the first of them where there was none. */
+	EXPECT_GE(2, tables(self) - before);
+	EXPECT_STAMPS(map, 0, self->pages);
+	EXPECT_EQ(0, fm_stats(self->fd).read_faults);
+	ASSERT_EQ(0, munmap(map + 700 * self->page, self->page));
+	EXPECT_STAMPS(map, 0, 700);
+	EXPECT_STAMPS(map + 701 * self->page, 701, self->pages - 701);
+	stats = fm_stats(self->fd);
+	EXPECT_LE(1, stats.read_faults);
+	EXPECT_GE(2, stats.read_faults);
 }
 
 /* x86 inverts the frame's number in an entry that allows nothing. */

@@ -80,9 +80,11 @@ faultmap_create_view(const struct faultmap_create *create)
 	faultmap_buffer_put(buf);
 	if (!IS_ERR(view)) {
 		view->private = true;
-		if (create->strategy == FM_LAZY_PFN)
-			view->view.window = create->window;
 		view->view.batched = create->flags & FAULTMAP_CREATE_BATCHED;
+		if (view->view.batched)
+			view->view.window = FM_WINDOW_MAX;
+		else if (create->strategy == FM_LAZY_PFN)
+			view->view.window = create->window;
 	}
 	return view;
 }

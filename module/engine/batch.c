@@ -236,8 +236,42 @@ static int fm_fill_eagerly(pte_t *pte, unsigned long addr, void *data)
 	return 0;
 }
 
+/*
+ * The PMD of an address, or NULL where not even its table is there: that of 512 PMDs no
+ * module can have but with a page table below it.
+ */
+static pmd_t *fm_find_pmd(struct mm_struct *mm, unsigned long addr)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d;
+	pud_t *pud;
+
+	if (pgd_none(*pgd))
+		return NULL;
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(*p4d))
+		return NULL;
+	pud = pud_offset(p4d, addr);
+	return pud_none(*pud) ? NULL : pmd_offset(pud, addr);
+}
+
+/* Whether all that a page table would map from @addr on was mapped by a PMD instead. */
+static bool fm_fill_pmd(struct fm_fill *fill, unsigned long addr)
+{
+	struct vm_fault vmf = {
+		.vma = fill->vma,
+		.address = addr,
+		.pmd = fm_find_pmd(fill->vma->vm_mm, addr),
+	};
+
+	if (!vmf.pmd || fm_insert_huge(fill->file, &vmf) != VM_FAULT_NOPAGE)
+		return false;
+	fill->installed += HPAGE_PMD_NR;
+	return true;
+}
+
 /**
- * fm_insert_all_frames() - fill the page tables of a whole mapping
+ * fm_insert_all_frames() - fill the page tables of a whole mapping, or PMDs where they fit
  * @file: the file mapped
  * @vma: the VMA, set to VM_PFNMAP and inside the object; not a device's memory
  *
@@ -253,6 +287,8 @@ int fm_insert_all_frames(struct fm_file *file, struct vm_area_struct *vma)
 	for (addr = vma->vm_start; addr < vma->vm_end; addr = next) {
 		next = pmd_addr_end(addr, vma->vm_end);
 		fill.count = (next - addr) >> PAGE_SHIFT;
+		if (FM_HAVE_HUGE_FAULT && next - addr == PMD_SIZE && fm_fill_pmd(&fill, addr))
+			continue;
 		ret = apply_to_page_range(vma->vm_mm, addr, PAGE_SIZE,
 					  fm_fill_eagerly, &fill);
 		if (ret)

@@ -178,12 +178,29 @@ static fm_fill_fn fm_choose_remap(const struct fm_object_ops *ops)
 	return ops->is_linear ? fm_remap_device : fm_remap_ram;
 }
 
+/*
+ * The kernel drops a PMD of frames that is cut by munmap(2) or mprotect(2), so what is
+ * mapped by PMDs has to come back.
+ */
+static const struct vm_operations_struct fm_batched_vm_ops = {
+	.open	= fm_eager_vma_open,
+	.close	= fm_eager_vma_close,
+	.mremap	= fm_vma_mremap,
+	.access	= fm_vma_access,
+	.fault	= fm_lazy_pfn_fault,
+	.map_pages = fm_map_pages,
+#if FM_HAVE_HUGE_FAULT
+	.huge_fault = fm_lazy_pfn_huge_fault,
+#endif
+};
+
 static int fm_eager_mmap(struct fm_file *file, struct vm_area_struct *vma)
 {
 	if (!file->view->batched || !fm_can_batch(file->obj->ops))
 		return fm_do_eager_mmap(file, vma,
 				fm_choose_remap(file->obj->ops));
 	vm_flags_set(vma, FM_REMAP_FLAGS);
+	vma->vm_ops = &fm_batched_vm_ops;
 	return fm_do_eager_mmap(file, vma, fm_insert_all_frames);
 }
 
@@ -275,6 +292,7 @@ const struct fm_strategy fm_eager_page = {
 static bool fm_is_eager(const struct vm_area_struct *vma)
 {
 	return vma->vm_ops == &fm_eager_vm_ops ||
+	       vma->vm_ops == &fm_batched_vm_ops ||
 	       vma->vm_ops == &fm_eager_page_vm_ops;
 }
 

@@ -174,12 +174,19 @@ static bool fm_resolve_huge(struct fm_file *file,
 	       IS_ALIGNED(*pfn, HPAGE_PMD_NR);
 }
 
-/*
+/**
+ * fm_insert_huge() - map all of a page table's frames by one PMD, if they fit
+ * @file: the file mapped
+ * @vmf: the fault, on a VM_PFNMAP mapping, or what it would be
+ *
  * A PMD that is none may become a leaf here, or point to a table by
  * fm_insert_around(): under the lock it is the one or the other. Over a table
  * vmf_insert_pfn_pmd() would warn.
+ *
+ * Context: the mmap_lock or the VMA lock is held.
+ * Return: VM_FAULT_NOPAGE, VM_FAULT_OOM, or VM_FAULT_FALLBACK where a PMD does not fit.
  */
-static vm_fault_t fm_insert_huge(struct fm_file *file, struct vm_fault *vmf)
+vm_fault_t fm_insert_huge(struct fm_file *file, struct vm_fault *vmf)
 {
 	struct mutex *lock = fm_pmd_lock(vmf->pmd);
 	vm_fault_t ret = VM_FAULT_FALLBACK;

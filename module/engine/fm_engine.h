@@ -201,7 +201,8 @@ struct fm_counters {
  * struct fm_view - an object under a strategy, with its counters
  * @obj: the memory
  * @strategy: how it is mapped
- * @batched: an eager mapping is filled as a lazy one is; only if fm_can_batch()
+ * @batched: an eager mapping is filled as FM_LAZY_PFN would, by PMDs where they fit, and
+ *	what it loses comes back by faults, as @window says; only if fm_can_batch()
  * @window: pages around a fault, or 0 to let @histories tell; fm_view_init() sets it to 1
  * @histories: what each CPU has learned of the faults
  * @filled: a bit for each page table that became full the last time

@@ -80,6 +80,7 @@ vm_fault_t fm_refuse_fault(struct vm_fault *vmf);
 vm_fault_t fm_lazy_fault(struct vm_fault *vmf);
 vm_fault_t fm_eager_page_fault(struct vm_fault *vmf);
 vm_fault_t fm_lazy_pfn_fault(struct vm_fault *vmf);
+vm_fault_t fm_insert_huge(struct fm_file *file, struct vm_fault *vmf);
 vm_fault_t fm_lazy_pfn_huge_fault(struct vm_fault *vmf, unsigned int order);
 vm_fault_t fm_map_pages(struct vm_fault *vmf, pgoff_t first, pgoff_t last);
 

@@ -242,10 +242,12 @@ int fm_mmap(struct file *filp, struct vm_area_struct *vma)
 }
 EXPORT_SYMBOL_GPL(fm_mmap);
 
-/* Whether a fault may map more than its page, where alignment allows it. */
+/* Whether more than a page may be mapped at once, where alignment allows it. */
 static bool fm_maps_many(const struct fm_view *view)
 {
 	switch (view->strategy->id) {
+	case FM_EAGER:
+		return view->batched;
 	case FM_LAZY:
 		return FM_KEEP_FOLIOS && view->obj->has_huge;
 	case FM_LAZY_PFN:

@@ -107,8 +107,7 @@ int m_fault_in(struct m_world *w, struct m_proc *p, struct m_vma *v, uint32_t pa
 		return fault_in_copy(w, p, v, page);
 	if (state == M_FILE || state == M_ANON)
 		return 0;
-	if (state == M_NONE && (v->file->view->strategy == FAULTMAP_STRATEGY_EAGER ||
-				!reachable(v, page)))
+	if (state == M_NONE && (m_loses_for_ever(v->file->view) || !reachable(v, page)))
 		return refuse(v);
 	fault(p, v, page, write);
 	p->page[page].state = M_FILE;

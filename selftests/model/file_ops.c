@@ -41,6 +41,7 @@ static bool do_create(struct m_world *w, struct m_proc *p, const struct m_op *op
 {
 	uint32_t window = op->strategy == FAULTMAP_STRATEGY_LAZY_PFN ? op->window : 1;
 	struct m_buffer *buffer;
+	struct m_view *view;
 
 	want->ret = check_create(op);
 	if (p->fd[op->fd])
@@ -51,7 +52,10 @@ static bool do_create(struct m_world *w, struct m_proc *p, const struct m_op *op
 		return false;
 	buffer = m_buffer_create(w, op->memory, op->len / M_PAGE, op->order);
 	buffer->on_demand = op->flags & M_ON_DEMAND;
-	p->fd[op->fd] = m_file_create(m_view_create(w, buffer, op->strategy, window), 0);
+	view = m_view_create(w, buffer, op->strategy, window);
+	if (op->flags & M_BATCHED)
+		m_view_batch(view);
+	p->fd[op->fd] = m_file_create(view, 0);
 	return true;
 }
 

@@ -69,6 +69,14 @@ struct m_view *m_view_create(struct m_world *w, struct m_buffer *buffer,
 	return view;
 }
 
+/* It is mapped as a whole, by PMDs where they fit, and by faults where those were cut. */
+void m_view_batch(struct m_view *view)
+{
+	view->batched = true;
+	view->window = FAULTMAP_WINDOW_MAX;
+	view->exact = false;
+}
+
 struct m_file *m_file_create(struct m_view *view, uint32_t flags)
 {
 	struct m_file *file = calloc(1, sizeof(*file));
@@ -156,9 +164,15 @@ void m_blur(struct m_proc *p, const struct m_vma *v)
 			p->page[i].state = M_MAYBE;
 }
 
+/* What has lost its translation does not come back by a fault. */
+bool m_loses_for_ever(const struct m_view *view)
+{
+	return view->strategy == FAULTMAP_STRATEGY_EAGER && !view->batched;
+}
+
 uint32_t m_most_for_a_fault(const struct m_view *view)
 {
-	if (view->strategy != FAULTMAP_STRATEGY_LAZY_PFN || view->window == 1)
+	if (view->window == 1)
 		return 1;
 	return view->window ? view->window : M_TABLE;
 }

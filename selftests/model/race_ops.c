@@ -41,7 +41,7 @@ static bool is_plain(struct m_proc *p, const struct m_vma *v, const struct m_op 
 static void foretell(struct m_proc *p, const struct m_vma *v, const struct m_op *op,
 		     uint64_t other, struct m_want *want)
 {
-	bool eager = v->file->view->strategy == FAULTMAP_STRATEGY_EAGER;
+	bool eager = m_loses_for_ever(v->file->view);
 	uint64_t now = v->file->view->buffer->npages;
 	uint64_t least = now < other ? now : other, most = now < other ? other : now;
 	uint32_t pages[M_EDGES], n = m_edges(op, pages), i;
@@ -63,7 +63,7 @@ static void touched(struct m_world *w, struct m_proc *p, struct m_vma *v,
 {
 	uint32_t pages[M_EDGES], n = m_edges(op, pages), i;
 
-	if (v->file->view->strategy != FAULTMAP_STRATEGY_EAGER)
+	if (!m_loses_for_ever(v->file->view))
 		for (i = 0; i < n; i++)
 			m_maybe_fault_in(p, v, pages[i]);
 	maybe_touched(v->file->view, M_TOUCHERS * (M_TOUCHES + M_EDGES),

@@ -29,6 +29,7 @@ struct m_buffer {
 struct m_view {
 	uint32_t refs, strategy, window, id;
 	struct m_buffer *buffer;
+	bool batched;			/* eager by page tables and PMDs */
 	bool exact;			/* each fault maps one page */
 	struct m_count count[M_COUNTERS];
 };
@@ -118,9 +119,11 @@ struct m_buffer *m_buffer_create(struct m_world *w, uint32_t memory, uint64_t np
 				 uint32_t order);
 struct m_view *m_view_create(struct m_world *w, struct m_buffer *buffer,
 			     uint32_t strategy, uint32_t window);
+void m_view_batch(struct m_view *view);
 void m_view_put(struct m_world *w, struct m_view *view);
 void m_add(struct m_view *view, size_t counter, uint64_t lo, uint64_t hi);
 bool m_shows_frames(const struct m_view *view);
+bool m_loses_for_ever(const struct m_view *view);
 uint32_t m_most_for_a_fault(const struct m_view *view);
 struct m_file *m_file_create(struct m_view *view, uint32_t flags);
 void m_file_get(struct m_file *file);
