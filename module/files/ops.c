@@ -49,16 +49,6 @@ static int faultmap_release(struct inode *inode, struct file *filp)
 	return 0;
 }
 
-static ssize_t faultmap_write_iter(struct kiocb *iocb, struct iov_iter *from)
-{
-	struct inode *inode = file_inode(iocb->ki_filp);
-
-	/* Behind the end there is no room; a device has no end to append to. */
-	if (iocb->ki_flags & IOCB_APPEND && S_ISREG(inode->i_mode))
-		iocb->ki_pos = i_size_read(inode);
-	return fm_write_iter(iocb, from);
-}
-
 union faultmap_arg {
 	struct faultmap_info info;
 	struct faultmap_stats stats;
@@ -190,7 +180,7 @@ const struct file_operations faultmap_fops = {
 	.release	= faultmap_release,
 	.llseek		= fm_llseek,
 	.read_iter	= fm_read_iter,
-	.write_iter	= faultmap_write_iter,
+	.write_iter	= fm_write_iter,
 	.splice_read	= copy_splice_read,
 	.splice_write	= iter_file_splice_write,
 	.unlocked_ioctl	= faultmap_unlocked_ioctl,
