@@ -126,8 +126,8 @@ struct faultmap_create {
  * @strategy: an &enum faultmap_strategy_id
  * @order: the largest block that was asked for, as a power of two of pages
  * @flags: FAULTMAP_INFO_* bits
- * @window: pages to map around a fault, as for &struct faultmap_create; 1 where
- *	that has no meaning
+ * @window: pages to map around a fault, as for &struct faultmap_create;
+ *	FAULTMAP_WINDOW_MAX with FAULTMAP_CREATE_BATCHED; 1 where that has no meaning
  * @reserved: zero
  * @held: bytes of memory that the buffer has: @bytes, or more if a shrink has cut through
  *	a block; on demand, what was touched of that; 0 of a device's memory
@@ -153,7 +153,7 @@ struct faultmap_info {
  *	mmap(2). Of a page from a larger block, the kernel may map the whole block.
  * @sigbus: touches refused because the offset lies beyond the buffer, no memory was to be
  *	had on demand, the descriptor behind the mapping is revoked, or RESIZE has taken
- *	the page from a mapping of FAULTMAP_STRATEGY_EAGER
+ *	the page from a mapping of FAULTMAP_STRATEGY_EAGER, without FAULTMAP_CREATE_BATCHED
  * @mmaps: calls of mmap(2) that reached the driver and succeeded; a mapping
  *	that the kernel merged into its neighbour without asking is not one
  * @opens: mappings added by fork, a split or a move; 0 with
@@ -163,8 +163,8 @@ struct faultmap_info {
  * @zaps: times that RESIZE or REVOKE on this node or descriptor removed the
  *	buffer's translations from every process
  * @huge_faults: how many of the faults were answered by the driver with one entry for
- *	2 MiB, as only FAULTMAP_STRATEGY_LAZY_PFN does; not those where the kernel maps
- *	a whole folio for a page
+ *	2 MiB, as only FAULTMAP_STRATEGY_LAZY_PFN and FAULTMAP_CREATE_BATCHED do; not those
+ *	where the kernel maps a whole folio for a page
  *
  * What is counted belongs to a node (all its descriptors together) or to a
  * private buffer, since the last FAULTMAP_STATS_RESET. The counts are exact:
