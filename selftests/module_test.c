@@ -371,35 +371,4 @@ TEST_F(module, takes_good_parameters)
 	close(fd);
 }
 
-/* Of the kernel's own mounts; -1 if it does not say. */
-static long mounts(void)
-{
-	FILE *file = fopen("/proc/slabinfo", "r");
-	char line[256];
-	long n = -1;
-
-	while (n < 0 && file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "mnt_cache %ld", &n) != 1)
-			n = -1;
-	if (file)
-		fclose(file);
-	return n;
-}
-
-#define LOADS	20
-
-TEST_F(module, leaves_no_mount)
-{
-	long before = mounts();
-	int i;
-
-	if (before < 0)
-		SKIP(return, "no mnt_cache in /proc/slabinfo");
-	for (i = 0; i < LOADS; i++) {
-		ASSERT_EQ(0, unload());
-		ASSERT_EQ(0, load("size=64K"));
-	}
-	EXPECT_GT(LOADS / 2, mounts() - before);
-}
-
 TEST_HARNESS_MAIN
