@@ -261,6 +261,33 @@ TEST_F(huge, batched_by_pmds)
 	EXPECT_GE(2, stats.read_faults);
 }
 
+/*
+ * Across an address where a table of PMDs ends, and nothing else is mapped: each half has its
+ * first part by a page table, which brings what is above it. All of it goes.
+ */
+TEST_F(huge, batched_where_nothing_is)
+{
+	size_t table = 512 * HUGE_SIZE;
+	char *room, *edge, *map;
+	long before;
+
+	if (!(variant->create.flags & FAULTMAP_CREATE_BATCHED))
+		SKIP(return, "mapped otherwise");
+	room = fm_reserve(4 * table / self->page);
+	ASSERT_NE(MAP_FAILED, room);
+	ASSERT_EQ(0, munmap(room, 4 * table));
+	edge = room + 2 * table - (unsigned long)room % table;
+	before = tables(self);
+	map = map_at(self, edge - SIZE / 2, 0, self->pages);
+	ASSERT_EQ(edge - SIZE / 2, map);
+	EXPECT_STAMPS(map, 0, self->pages);
+	EXPECT_EQ(0, fm_stats(self->fd).read_faults);
+	if (self->blocks && fm_kernel_since(6, 12))
+		EXPECT_GE(4, tables(self) - before);
+	ASSERT_EQ(0, munmap(map, SIZE));
+	EXPECT_EQ(before, tables(self));
+}
+
 /* x86 inverts the frame's number in an entry that allows nothing. */
 TEST_F(huge, no_access_at_first)
 {
