@@ -143,22 +143,6 @@ TEST_F(buffer, soft_dirty_faults_are_the_kernels)
 	EXPECT_EQ(0, touch(map, FM_PAGES, self->page, true));
 }
 
-/* Reads "name:\tvalue" from a file of the kernel; -1 if it is not there. */
-static long long field(const char *path, const char *name)
-{
-	long long value = -1;
-	char line[128];
-	FILE *file = fopen(path, "r");
-
-	while (file && fgets(line, sizeof(line), file))
-		if (!strncmp(line, name, strlen(name)) &&
-		    line[strlen(name)] == ':')
-			value = atoll(line + strlen(name) + 1);
-	if (file)
-		fclose(file);
-	return value;
-}
-
 /* Every counter there is, by the name that user space reads. */
 static const struct {
 	const char *name;
@@ -181,7 +165,7 @@ static void expect_counters(struct __test_metadata *_metadata, const char *path,
 	for (size_t i = 0; i < NR_COUNTERS; i++) {
 		uint64_t value = *(uint64_t *)((char *)stats + counters[i].offset);
 
-		EXPECT_EQ(value, field(path, counters[i].name))
+		EXPECT_EQ(value, fm_field(path, counters[i].name))
 			TH_LOG("%s in %s", counters[i].name, path);
 	}
 }
@@ -262,8 +246,8 @@ TEST_F(buffer, same_in_fdinfo)
 	stats = fm_stats(self->fd);
 	snprintf(fdinfo, sizeof(fdinfo), "/proc/self/fdinfo/%d", self->fd);
 	SAW("read 16 pages, write one: faults by fdinfo", "%lld + %lld",
-	    field(fdinfo, "read_faults"), field(fdinfo, "write_faults"));
-	EXPECT_EQ(FM_PAGES * self->page, field(fdinfo, "bytes"));
+	    fm_field(fdinfo, "read_faults"), fm_field(fdinfo, "write_faults"));
+	EXPECT_EQ(FM_PAGES * self->page, fm_field(fdinfo, "bytes"));
 	expect_counters(_metadata, fdinfo, &stats);
 }
 

@@ -65,6 +65,22 @@ static inline bool fm_on_demand(unsigned int memory)
 	       (memory == FAULTMAP_MEMORY_PAGES || memory == FAULTMAP_MEMORY_VMALLOC);
 }
 
+/* The number behind "name:" in a file of the kernel; -1 if it is not there. */
+static inline long long fm_field(const char *path, const char *name)
+{
+	long long value = -1;
+	char line[128];
+	FILE *file = fopen(path, "r");
+
+	while (file && fgets(line, sizeof(line), file))
+		if (!strncmp(line, name, strlen(name)) &&
+		    line[strlen(name)] == ':')
+			value = atoll(line + strlen(name) + 1);
+	if (file)
+		fclose(file);
+	return value;
+}
+
 /* What INFO says of the memory of a buffer. */
 static inline unsigned int fm_info_memory(unsigned int memory)
 {

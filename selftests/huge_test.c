@@ -226,15 +226,7 @@ TEST_F(huge, contents_and_counts)
 /* Kernel memory of this process's page tables, in pages. */
 static long tables(const FIXTURE_DATA(huge) *self)
 {
-	FILE *file = fopen("/proc/self/status", "r");
-	char line[128];
-	long kib = -1;
-
-	while (file && fgets(line, sizeof(line), file))
-		sscanf(line, "VmPTE: %ld", &kib);
-	if (file)
-		fclose(file);
-	return kib * 1024 / (long)self->page;
+	return fm_field("/proc/self/status", "VmPTE") * 1024 / (long)self->page;
 }
 
 /* At mmap(2), and what is cut of a PMD comes back by a fault. */
