@@ -81,6 +81,24 @@ static inline long long fm_field(const char *path, const char *name)
 	return value;
 }
 
+#define FM_PM_PRESENT		(1ULL << 63)
+#define FM_PM_FILE		(1ULL << 61)
+#define FM_PM_SOFT_DIRTY	(1ULL << 55)
+#define FM_PM_FRAME		((1ULL << 55) - 1)
+
+/* What /proc/self/pagemap says of the page at an address; 0 if nothing. */
+static inline uint64_t fm_pagemap(const void *addr)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t entry = 0;
+
+	if (pread(fd, &entry, sizeof(entry), (unsigned long)addr / fm_page_size() *
+		  sizeof(entry)) != sizeof(entry))
+		entry = 0;
+	close(fd);
+	return entry;
+}
+
 /* What INFO says of the memory of a buffer. */
 static inline unsigned int fm_info_memory(unsigned int memory)
 {

@@ -252,29 +252,13 @@ TEST_F(buffer, held_page_outlives_the_buffer)
 	EXPECT_EQ(before, taint());
 }
 
-#define PM_PRESENT	(1ULL << 63)
-#define PM_FILE		(1ULL << 61)
-#define PM_FRAME	((1ULL << 55) - 1)
-
-static uint64_t entry_of(const void *addr)
-{
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	uint64_t entry = 0;
-
-	if (pread(fd, &entry, sizeof(entry),
-		  (unsigned long)addr / fm_page_size() * sizeof(entry)) != sizeof(entry))
-		entry = 0;
-	close(fd);
-	return entry;
-}
-
 static const char *says(const void *addr)
 {
-	uint64_t entry = entry_of(addr);
+	uint64_t entry = fm_pagemap(addr);
 
-	if (!(entry & PM_PRESENT))
+	if (!(entry & FM_PM_PRESENT))
 		return "nothing";
-	return entry & PM_FILE ? "present, of a file" : "present, of nothing";
+	return entry & FM_PM_FILE ? "present, of a file" : "present, of nothing";
 }
 
 TEST_F(buffer, seen_in_proc)
@@ -390,7 +374,7 @@ TEST_F(buffer, memory_failure)
 	if (ours && system("modprobe -q hwpoison-inject"))
 		SKIP(return, "nothing to mend what is told to be broken");
 	ASSERT_EQ(0, fm_write_at(map + FAILED * self->page));
-	frame = entry_of(map + FAILED * self->page) & PM_FRAME;
+	frame = fm_pagemap(map + FAILED * self->page) & FM_PM_FRAME;
 	ret = offline(map + FAILED * self->page, MADV_HWPOISON);
 	SAW("madvise(MADV_HWPOISON)", "%s", fm_result(ret, 0));
 	EXPECT_GE(0, ret);

@@ -32,14 +32,9 @@ static long long vm_event(const char *name)
 /* The frame of a page, 0 if pagemap shows none. */
 static uint64_t frame_at(const char *addr)
 {
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	uint64_t entry = 0;
+	uint64_t entry = fm_pagemap(addr);
 
-	if (pread(fd, &entry, sizeof(entry), (unsigned long)addr /
-		  fm_page_size() * sizeof(entry)) != sizeof(entry))
-		entry = 0;
-	close(fd);
-	return entry >> 63 ? entry & ((1ULL << 55) - 1) : 0;
+	return entry & FM_PM_PRESENT ? entry & FM_PM_FRAME : 0;
 }
 
 /* Small pages of the kernel's own kind, which it may move and reclaim. */
