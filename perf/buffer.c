@@ -18,16 +18,19 @@ static const struct {
 	const char *name;
 	enum faultmap_strategy_id id;
 	__u32 flags;
+	bool populate;
 } strategies[] = {
-	{ "eager",	FAULTMAP_STRATEGY_EAGER, 0 },
-	{ "eager-page",	FAULTMAP_STRATEGY_EAGER_PAGE, 0 },
-	{ "batched",	FAULTMAP_STRATEGY_EAGER, FAULTMAP_CREATE_BATCHED },
-	{ "lazy",	FAULTMAP_STRATEGY_LAZY, 0 },
-	{ "lazy-pfn",	FAULTMAP_STRATEGY_LAZY_PFN, 0 },
+	{ "eager",	   FAULTMAP_STRATEGY_EAGER, 0, false },
+	{ "eager-page",	   FAULTMAP_STRATEGY_EAGER_PAGE, 0, false },
+	{ "batched",	   FAULTMAP_STRATEGY_EAGER, FAULTMAP_CREATE_BATCHED, false },
+	{ "lazy",	   FAULTMAP_STRATEGY_LAZY, 0, false },
+	{ "lazy-populate", FAULTMAP_STRATEGY_LAZY, 0, true },
+	{ "lazy-pfn",	   FAULTMAP_STRATEGY_LAZY_PFN, 0, false },
 };
 
 /* "lazy-pfn/16"; without a number the window is the driver's to choose. */
-static bool describe(struct faultmap_create *create, const char *strategy)
+static bool describe(struct faultmap_create *create, struct source *source,
+		     const char *strategy)
 {
 	size_t i, len = strcspn(strategy, "/");
 	const char *window = strategy + len;
@@ -38,6 +41,7 @@ static bool describe(struct faultmap_create *create, const char *strategy)
 			continue;
 		create->strategy = strategies[i].id;
 		create->flags = strategies[i].flags;
+		source->populate = strategies[i].populate;
 		if (*window && strcmp(window, "/auto"))
 			create->window = strtoul(window + 1, NULL, 10);
 		return true;
@@ -125,7 +129,7 @@ static void create_laid_out(struct source *source,
 /**
  * fm_make_source() - make the memory of a subject
  * @source: filled in
- * @subject: of a strategy "eager", "eager-page", "batched", "lazy" or
+ * @subject: of a strategy "eager", "eager-page", "batched", "lazy", "lazy-populate" or
  *	"lazy-pfn", with the window behind a slash, or a reference's
  *
  * Exits if something is wrong. For scattered memory, fm_scatter() came before.
@@ -144,7 +148,7 @@ bool fm_make_source(struct source *source, const struct subject *subject)
 	snprintf(source->name, sizeof(source->name), "%s", subject->strategy);
 	if (subject->layout == OWN)
 		return fm_make_reference(source, subject->strategy, subject->bytes);
-	if (!describe(&create, subject->strategy))
+	if (!describe(&create, source, subject->strategy))
 		exit_err("plan: no strategy %s", subject->strategy);
 	source->driver = true;
 	source->learns = create.strategy == FAULTMAP_STRATEGY_LAZY_PFN &&

@@ -10,12 +10,15 @@
 #include <sys/mman.h>
 
 #include "cell.h"
+#include "child.h"
 #include "common.h"
 #include "mapping.h"
 
 #define LEAST_CELL_RUNS	2
 /* Two runs are as good as the same if they differ by less. */
 #define SAME_PER_MILLE	3
+/* Children without the mapping, of which the cheapest counts. */
+#define CHILDREN	4
 
 struct toucher {
 	pthread_t thread;
@@ -85,20 +88,7 @@ static void map_cell(const struct source *source, const struct subject *subject,
 		exit_err("%s: madvise: %s", source->name, strerror(errno));
 }
 
-static long table_kib(void)
-{
-	FILE *status = fopen("/proc/self/status", "r");
-	char line[128];
-	long kib = -1;
-
-	while (status && kib < 0 && fgets(line, sizeof(line), status))
-		sscanf(line, "VmPTE: %ld kB", &kib);
-	if (status)
-		fclose(status);
-	return kib;
-}
-
-static struct cost run_once(const struct source *source,
+static struct cost map_once(const struct source *source,
 			    const struct subject *subject,
 			    const struct cell *cell, const struct plan *plan,
 			    char *addr)
@@ -110,7 +100,7 @@ static struct cost run_once(const struct source *source,
 	long faults, before;
 
 	start_threads(touchers, &barrier, cell, plan, addr);
-	before = table_kib();
+	before = fm_table_kib();
 	start = fm_now_ns();
 	map_cell(source, subject, cell, addr);
 	mapped = fm_now_ns();
@@ -123,7 +113,7 @@ static struct cost run_once(const struct source *source,
 		touch_part(&touchers[0]);
 	done = fm_now_ns();
 	cost.faults = fm_minor_faults() - faults;
-	cost.table_kib = table_kib() - before;
+	cost.table_kib = fm_table_kib() - before;
 
 	end = fm_now_ns();
 	munmap(addr, subject->bytes);
@@ -132,6 +122,57 @@ static struct cost run_once(const struct source *source,
 	cost.touch_ns = done - touching;
 	join_threads(touchers, &barrier, cell);
 	return cost;
+}
+
+static __u64 beyond(__u64 cost, __u64 without)
+{
+	return cost > without ? cost - without : 0;
+}
+
+/* Only what is alike each time is the child's own cost. */
+static struct child child_without_mapping(char *addr, enum access access)
+{
+	struct child least = fm_have_child(addr, NULL, access), child;
+	unsigned int i;
+
+	for (i = 1; i < CHILDREN; i++) {
+		child = fm_have_child(addr, NULL, access);
+		if (child.fork_ns + child.exit_ns < least.fork_ns + least.exit_ns)
+			least = child;
+	}
+	return least;
+}
+
+/* The mapping of the parent, which has touched the same pages, is not counted. */
+static struct cost fork_once(const struct source *source,
+			     const struct subject *subject,
+			     const struct cell *cell, const struct plan *plan,
+			     char *addr)
+{
+	struct child child, without;
+
+	without = child_without_mapping(addr, cell->access);
+	map_cell(source, subject, cell, addr);
+	fm_touch(addr, plan, cell->access);
+	child = fm_have_child(addr, plan, cell->access);
+	munmap(addr, subject->bytes);
+	return (struct cost) {
+		.mmap_ns = beyond(child.fork_ns, without.fork_ns),
+		.touch_ns = child.touch_ns,
+		.munmap_ns = beyond(child.exit_ns, without.exit_ns),
+		.faults = child.faults,
+		.table_kib = child.table_kib - without.table_kib,
+	};
+}
+
+static struct cost run_once(const struct source *source,
+			    const struct subject *subject,
+			    const struct cell *cell, const struct plan *plan,
+			    char *addr)
+{
+	if (cell->by == BY_FORK)
+		return fork_once(source, subject, cell, plan, addr);
+	return map_once(source, subject, cell, plan, addr);
 }
 
 /*
@@ -259,6 +300,7 @@ struct cost fm_measure_cell(struct source *source,
 	struct cost cost;
 
 	cost = cheapest_run(source, subject, cell, plan, addr, repeats);
-	find_percentiles(source, subject, cell, plan, addr, &cost);
+	if (cell->by == BY_MMAP)
+		find_percentiles(source, subject, cell, plan, addr, &cost);
 	return cost;
 }

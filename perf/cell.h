@@ -10,6 +10,7 @@
 
 enum hint { NO_HINT, HINT_SEQUENTIAL, HINT_RANDOM };
 enum history { FIRST, REPEATED };
+enum by { BY_MMAP, BY_FORK };
 
 /**
  * struct cell - what is done with a subject
@@ -18,7 +19,8 @@ enum history { FIRST, REPEATED };
  * @access: how
  * @hint: what madvise(2) says of it
  * @history: first: nobody mapped this buffer before
- * @threads: how many touch it, each a part
+ * @threads: how many touch it, each a part; 1 if @by is BY_FORK
+ * @by: how the mapping comes: by mmap(2), or to a child of who touched the same pages
  */
 struct cell {
 	const struct fm_pattern *pattern;
@@ -27,17 +29,19 @@ struct cell {
 	enum hint hint;
 	enum history history;
 	unsigned int threads;
+	enum by by;
 };
 
 /**
  * struct cost - what a cell cost
- * @mmap_ns: mmap(2), and madvise(2) if there is a hint
+ * @mmap_ns: mmap(2), and madvise(2) if there is a hint; of a child, fork(2), less what it
+ *	costs without the mapping
  * @touch_ns: the touches
- * @munmap_ns: munmap(2)
+ * @munmap_ns: munmap(2); of a child, its end, likewise
  * @faults: minor faults during the touches
  * @table_kib: page tables, in KiB
- * @p50_ns: median of a single touch
- * @p99_ns: the touch that 1 % of the touches exceed
+ * @p50_ns: median of a single touch; of a child, 0
+ * @p99_ns: the touch that 1 % of the touches exceed; likewise
  * @runs: how many there were, of which the cheapest is @mmap_ns to @faults
  */
 struct cost {

@@ -42,7 +42,7 @@ static void tell_progress(struct progress *progress, size_t cells,
 static void print_columns(void)
 {
 	fputs("strategy,layout,bytes,extents,", stdout);
-	fputs("pattern,family,nature,share,touched,access,hint,history,threads,",
+	fputs("pattern,family,nature,share,touched,access,hint,history,threads,by,",
 	      stdout);
 	puts("faults,table_kib,mmap,touch,munmap,total,with_traps,p50,p99,runs");
 }

@@ -14,14 +14,14 @@
 static const char * const axis_names[] = {
 	[STRATEGY] = "strategy", [LAYOUT] = "layout", [SIZE] = "size",
 	[PATTERN] = "pattern", [SHARE] = "share", [ACCESS] = "access",
-	[HINT] = "hint", [HISTORY] = "history", [THREADS] = "threads",
+	[HINT] = "hint", [HISTORY] = "history", [THREADS] = "threads", [BY] = "by",
 };
 
 /* What a line leaves out. */
 static const char * const defaults[] = {
 	[STRATEGY] = "", [LAYOUT] = "own", [SIZE] = "64", [PATTERN] = "tuned",
 	[SHARE] = "0.2,1,5,25,50,100", [ACCESS] = "write", [HINT] = "none",
-	[HISTORY] = "repeated", [THREADS] = "1",
+	[HISTORY] = "repeated", [THREADS] = "1", [BY] = "mmap",
 };
 
 static const char * const layout_names[] = {
@@ -35,6 +35,10 @@ static const char * const hint_names[] = {
 
 static const char * const history_names[] = {
 	[FIRST] = "first", [REPEATED] = "repeated",
+};
+
+static const char * const by_names[] = {
+	[BY_MMAP] = "mmap", [BY_FORK] = "fork",
 };
 
 static const char * const nature_names[] = {
@@ -262,6 +266,7 @@ struct cell fm_nth_cell(const struct group *group, size_t n)
 		.hint = FIND(hint_names, value[HINT]),
 		.history = FIND(history_names, value[HISTORY]),
 		.threads = number(value[THREADS], FM_MAX_THREADS),
+		.by = FIND(by_names, value[BY]),
 	};
 }
 
@@ -275,10 +280,10 @@ void fm_print_cell(const struct cell *cell, size_t touched)
 	char name[MAX_NAME];
 
 	name_pattern(cell->pattern, name);
-	printf("%s,%u,%s,%g,%zu,%s,%s,%s,%u,", name, cell->pattern->family,
+	printf("%s,%u,%s,%g,%zu,%s,%s,%s,%u,%s,", name, cell->pattern->family,
 	       nature_names[cell->pattern->nature], cell->share, touched,
 	       fm_access_names[cell->access], hint_names[cell->hint],
-	       history_names[cell->history], cell->threads);
+	       history_names[cell->history], cell->threads, by_names[cell->by]);
 }
 
 /**

@@ -11,7 +11,7 @@
 #define FM_MAX_GROUPS	64
 
 enum axis {
-	STRATEGY, LAYOUT, SIZE, PATTERN, SHARE, ACCESS, HINT, HISTORY, THREADS, NR_AXES
+	STRATEGY, LAYOUT, SIZE, PATTERN, SHARE, ACCESS, HINT, HISTORY, THREADS, BY, NR_AXES
 };
 
 /* Those before it say what is mapped, the others what is done with it. */

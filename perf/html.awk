@@ -15,7 +15,7 @@ FNR == 1 {
 	next
 }
 
-{ base = at("bytes") == 67108864 && at("access") == "write" && at("threads") == 1 && at("layout") != "contiguous" }
+{ base = at("bytes") == 67108864 && at("access") == "write" && at("threads") == 1 && at("by") == "mmap" && at("layout") != "contiguous" }
 
 what == "lost" && at("part") == "cold" {
 	cells++
@@ -27,6 +27,15 @@ what == "lost" && at("part") == "cold" {
 			at("pattern"), at("share"), at("total") / 1e6, at("best") / 1e6, at("ratio"),
 			at("kernel_eager") ? at("total") / at("kernel_eager") : 0)
 	}
+}
+
+# Page by page beside the kernel's own pages, as far as a memfd is cheaper.
+what == "lost" && at("bytes") == 67108864 && at("hint") == "none" && at("by") == "mmap" {
+	k = at("pattern") FS at("share") FS at("access")
+	if (at("strategy") == "memfd")
+		memfd[k] = at("total")
+	else if (at("strategy") == "lazy" && at("layout") == "scattered")
+		paged[k] = at("total")
 }
 
 what == "full" && base && at("hint") == "none" {
@@ -45,8 +54,8 @@ what == "full" && base && at("hint") == "none" {
 what == "axes" {
 	n++
 	name = at("strategy")
-	row[n] = sprintf("<tr><td>%s</td><td class=\"t\">%s</td><td>%d</td><td class=\"t\">%s</td><td>%s</td><td>%s</td><td class=\"t\">%s</td><td class=\"t\">%s</td><td>%s</td>",
-		name, at("layout"), at("bytes") / 1048576, at("pattern"), at("share"), at("access"), at("hint"), at("history"), at("threads")) \
+	row[n] = sprintf("<tr><td>%s</td><td class=\"t\">%s</td><td>%d</td><td class=\"t\">%s</td><td>%s</td><td>%s</td><td class=\"t\">%s</td><td class=\"t\">%s</td><td>%s</td><td class=\"t\">%s</td>",
+		name, at("layout"), at("bytes") / 1048576, at("pattern"), at("share"), at("access"), at("hint"), at("history"), at("threads"), at("by")) \
 		sprintf("<td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%s</td><td>%s</td></tr>",
 		at("faults"), at("table_kib"), at("mmap"), at("touch"), at("munmap"), at("total"), at("with_traps"), at("p50"), at("p99"),
 		at("predicted_us"), at("ratio"))
@@ -69,6 +78,22 @@ function print_lost(	i, j, best, count)
 		print row[best]
 	}
 	print "</table></details>"
+	print_lost_to_memfd()
+}
+
+function print_lost_to_memfd(	k, count, text, part)
+{
+	for (k in paged) {
+		if (!(k in memfd) || paged[k] <= memfd[k])
+			continue
+		count++
+		split(k, part, FS)
+		text = text sprintf("<tr><td>%s</td><td>%s %%</td><td class=\"t\">%s</td><td>%.3f</td><td>%.3f</td><td>%.2f</td></tr>\n",
+			part[1], part[2], part[3], paged[k] / 1e6, memfd[k] / 1e6, paged[k] / memfd[k])
+	}
+	printf "<p>lazy, page by page, costs more than a memfd of the same page size in %d cells.</p>\n", count
+	if (count)
+		print "<details><summary>the cells</summary><table><thead><tr><th>pattern</th><th>share</th><th>access</th><th>lazy</th><th>memfd</th><th>lazy / memfd</th></tr></thead>" text "</table></details>"
 }
 
 function mark(k, strategy)
@@ -106,7 +131,7 @@ function print_full(	i, j, part)
 function print_axes(	i)
 {
 	print "<h2>Every cell</h2><details><summary>all columns</summary>"
-	print "<table><thead><tr><th>strategy</th><th>layout</th><th>MiB</th><th>pattern</th><th>%</th><th>access</th><th>hint</th><th>history</th><th>threads</th><th>faults</th><th>tables KiB</th><th>mmap</th><th>touch</th><th>munmap</th><th>total</th><th>with traps</th><th>p50</th><th>p99</th><th>predicted µs</th><th>/ best fixed</th></tr></thead>"
+	print "<table><thead><tr><th>strategy</th><th>layout</th><th>MiB</th><th>pattern</th><th>%</th><th>access</th><th>hint</th><th>history</th><th>threads</th><th>by</th><th>faults</th><th>tables KiB</th><th>mmap</th><th>touch</th><th>munmap</th><th>total</th><th>with traps</th><th>p50</th><th>p99</th><th>predicted µs</th><th>/ best fixed</th></tr></thead>"
 	for (i = 1; i <= n; i++)
 		print row[i]
 	print "</table></details>"

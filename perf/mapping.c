@@ -98,6 +98,39 @@ long fm_minor_faults(void)
 }
 
 /**
+ * fm_proc_kib() - look up a figure that the kernel tells
+ * @path: a file below /proc with a line "KEY:  N kB"
+ * @key: of the line
+ *
+ * Return: the figure in KiB; -1 if there is none
+ */
+long fm_proc_kib(const char *path, const char *key)
+{
+	FILE *file = fopen(path, "r");
+	size_t len = strlen(key);
+	char line[128];
+	long kib = -1;
+
+	while (file && kib < 0 && fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, key, len) && line[len] == ':')
+			kib = strtol(line + len + 1, NULL, 10);
+	}
+	if (file)
+		fclose(file);
+	return kib;
+}
+
+/**
+ * fm_table_kib() - measure the page tables
+ *
+ * Return: what those of this process take, in KiB
+ */
+long fm_table_kib(void)
+{
+	return fm_proc_kib("/proc/self/status", "VmPTE");
+}
+
+/**
  * fm_lock_ourselves() - keep faults of our own out of the count
  *
  * Only on memory that there is by now. Without the right to lock it, the warm-up

@@ -9,6 +9,8 @@ char *fm_find_address(size_t bytes);
 char *fm_common_address(void);
 void fm_map(const struct source *source, size_t bytes, char *addr);
 long fm_minor_faults(void);
+long fm_proc_kib(const char *path, const char *key);
+long fm_table_kib(void);
 void fm_lock_ourselves(void);
 
 #endif /* _MAPPING_H */

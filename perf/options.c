@@ -20,16 +20,18 @@ static void print_usage(FILE *out)
 	      "       fmbench [OPTION]... --first\n"
 	      "Maps each MEMORY, touches a share of its pages and unmaps it; prints CSV with\n"
 	      "the faults, and the time of each phase in nanoseconds of CLOCK_MONOTONIC.\n"
-	      "MEMORY is the path of a faultmap node, pages-eager-pmd (a buffer that is mapped eagerly\n"
-	      "by PMDs where they fit), memfd or anon.  Nodes and memfd have\n"
-	      "their memory before the measurement; anon is allocated and zeroed by the touch.\n"
+	      "MEMORY is the path of a faultmap node, pages-eager-batched or vmalloc-eager-batched (a\n"
+	      "buffer that is mapped eagerly by PMDs where they fit, else by whole page tables), memfd\n"
+	      "or anon.  All but anon have their memory before the measurement; that is allocated and\n"
+	      "zeroed by the touch.\n"
 	      "\n"
 	      "  -S, --size=BYTES       size of the mapping; K, M, G may follow (64M)\n"
 	      "  -s, --share=PERCENT,.. shares of the pages to touch (100)\n"
 	      "  -o, --order=ORDER      sequential: the first pages; reverse: the same from the\n"
 	      "                         last to the first; spread: evenly over the buffer,\n"
 	      "                         ascending; random: the same ones each time (sequential)\n"
-	      "  -a, --access=ACCESS    read or write; a write changes no contents (write)\n"
+	      "  -a, --access=ACCESS    read, write, or read-write: each page is read, then written;\n"
+	      "                         a write changes no contents (write)\n"
 	      "  -w, --warmups=N        runs before those that are measured (1)\n"
 	      "  -r, --repeats=N        measured runs, of which the quickest is printed (5)\n"
 	      "  -b, --budget=MS        no more than 3 runs of a share after so many ms (no\n"
@@ -75,7 +77,7 @@ static enum access parse_access(const char *arg)
 	int access = find_name(fm_access_names, NR_ACCESSES, arg);
 
 	if (access < 0)
-		exit_err("--access=%s: give read or write", arg);
+		exit_err("--access=%s: give read, write or read-write", arg);
 	return access;
 }
 

@@ -15,6 +15,7 @@ const char * const fm_order_names[] = {
 const char * const fm_access_names[] = {
 	[READ]		= "read",
 	[WRITE]		= "write",
+	[READ_WRITE]	= "read-write",
 };
 
 /**
@@ -124,6 +125,19 @@ static void write_pages(char *base, const struct plan *plan, size_t page)
 				 __ATOMIC_RELAXED);
 }
 
+/* What a page gets that is looked at before it is changed. */
+static void read_and_write_pages(char *base, const struct plan *plan, size_t page)
+{
+	char *addr;
+	size_t i;
+
+	for (i = 0; i < plan->touched; i++) {
+		addr = base + plan->index[i] * page;
+		__atomic_store_n(addr, __atomic_load_n(addr, __ATOMIC_RELAXED),
+				 __ATOMIC_RELAXED);
+	}
+}
+
 /**
  * fm_touch() - touch the pages that were chosen, in their order
  * @addr: where the buffer is mapped
@@ -132,8 +146,15 @@ static void write_pages(char *base, const struct plan *plan, size_t page)
  */
 void fm_touch(char *addr, const struct plan *plan, enum access access)
 {
-	if (access == WRITE)
-		write_pages(addr, plan, fm_page_size());
-	else
+	switch (access) {
+	case READ:
 		read_pages(addr, plan, fm_page_size());
+		break;
+	case WRITE:
+		write_pages(addr, plan, fm_page_size());
+		break;
+	case READ_WRITE:
+		read_and_write_pages(addr, plan, fm_page_size());
+		break;
+	}
 }

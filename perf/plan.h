@@ -6,10 +6,10 @@
 #include <stddef.h>
 
 enum order { SEQUENTIAL, REVERSE, SPREAD, RANDOM };
-enum access { READ, WRITE };
+enum access { READ, WRITE, READ_WRITE };
 
 #define NR_ORDERS	(RANDOM + 1)
-#define NR_ACCESSES	(WRITE + 1)
+#define NR_ACCESSES	(READ_WRITE + 1)
 
 /* What the user calls them. */
 extern const char * const fm_order_names[NR_ORDERS];

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 
 #include "common.h"
@@ -24,16 +25,57 @@
 /* Newer than the headers of the oldest kernel. */
 #define MAP_TYPE_ARENA		33
 
+static void give_memory(const char *name, int fd, size_t bytes)
+{
+	int ret = ftruncate(fd, bytes) ? errno : posix_fallocate(fd, 0, bytes);
+
+	if (ret)
+		exit_err("%s: no %zu bytes: %s", name, bytes, strerror(ret));
+}
+
 static int make_memfd(size_t bytes, unsigned int flags)
 {
 	int fd = memfd_create("fmbench", MFD_CLOEXEC | flags);
-	int ret;
 
 	if (fd < 0)
 		exit_err("memfd: %s", strerror(errno));
-	ret = ftruncate(fd, bytes) ? errno : posix_fallocate(fd, 0, bytes);
-	if (ret)
-		exit_err("memfd: no %zu bytes: %s", bytes, strerror(ret));
+	give_memory("memfd", fd, bytes);
+	return fd;
+}
+
+/* A mount that nobody else sees, and that lives as long as its files. */
+static int mount_huge_tmpfs(void)
+{
+	int context = fsopen("tmpfs", FSOPEN_CLOEXEC), mount = -1;
+
+	if (context >= 0 &&
+	    !fsconfig(context, FSCONFIG_SET_STRING, "huge", "always", 0) &&
+	    !fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		mount = fsmount(context, FSMOUNT_CLOEXEC, 0);
+	close(context);
+	return mount;
+}
+
+/*
+ * What a memfd is where /sys/kernel/mm/transparent_hugepage/shmem_enabled says always: a
+ * file of shmem in huge pages. That all came in such pages is looked up.
+ */
+static int make_tmpfs_huge(size_t bytes)
+{
+	long kib = fm_proc_kib("/proc/meminfo", "ShmemHugePages");
+	int mount = mount_huge_tmpfs(), fd;
+
+	if (mount < 0)
+		return -1;
+	fd = openat(mount, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0)
+		exit_err("tmpfs-huge: %s", strerror(errno));
+	close(mount);
+	give_memory("tmpfs-huge", fd, bytes);
+	kib = fm_proc_kib("/proc/meminfo", "ShmemHugePages") - kib;
+	if (kib < (long)(bytes >> 10))
+		exit_err("tmpfs-huge: %ld KiB of %zu came in huge pages: give the machine more memory",
+			 kib, bytes >> 10);
 	return fd;
 }
 
@@ -98,8 +140,8 @@ static void populate_arena(struct source *source, size_t bytes)
 /**
  * fm_make_reference() - make what the kernel maps without the driver
  * @source: filled in but for its name
- * @strategy: "anon", "memfd", "anon-populate", "memfd-populate", "udmabuf",
- *	"bpf-array" or "bpf-arena"; "callback" for an example driver, if that is loaded
+ * @strategy: "anon", "memfd", "anon-populate", "memfd-populate", "tmpfs-huge",
+ *	"udmabuf", "bpf-array" or "bpf-arena"; "callback" for an example driver, if that is loaded
  * @bytes: how much
  *
  * Exits if it is none of these.
@@ -113,6 +155,8 @@ bool fm_make_reference(struct source *source, const char *strategy, size_t bytes
 		return true;
 	if (!strncmp(strategy, "memfd", 5))
 		source->fd = make_memfd(bytes, 0);
+	else if (!strcmp(strategy, "tmpfs-huge"))
+		source->fd = make_tmpfs_huge(bytes);
 	else if (!strcmp(strategy, "udmabuf"))
 		source->fd = make_udmabuf(bytes);
 	else if (!strcmp(strategy, "callback"))

@@ -10,7 +10,7 @@ function at(name) { return $column[name] }
 
 function key(layout)
 {
-	return layout FS at("bytes") FS at("pattern") FS at("share") FS at("access") FS at("threads")
+	return layout FS at("bytes") FS at("pattern") FS at("share") FS at("access") FS at("threads") FS at("by")
 }
 
 function least(cost, k, value)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The memory that is measured: the buffer of a faultmap node, one that is mapped
- * eagerly by PMDs, a memfd, or anonymous memory; and how it is allocated before the
+ * eagerly in batches, a memfd, or anonymous memory; and how it is allocated before the
  * measurement.
  */
 #define _GNU_SOURCE
@@ -15,7 +15,6 @@
 #include "source.h"
 
 #define BLOCK_ORDER		9
-#define FM_BY_PMD		"pages-eager-pmd"
 #define HELD_PAGES_BYTES	(32UL << 20)
 
 static void describe(struct source *source, const char *memory,
@@ -77,7 +76,7 @@ static void open_node(struct source *source, const char *path, size_t bytes)
 
 	source->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (source->fd < 0)
-		exit_err("%s: %s: give /dev/faultmap/MEMORY-STRATEGY of the loaded module, pages-eager-pmd, memfd or anon",
+		exit_err("%s: %s: give /dev/faultmap/MEMORY-STRATEGY of the loaded module, pages-eager-batched, vmalloc-eager-batched, memfd or anon",
 			 path, strerror(errno));
 	source->driver = true;
 	info = node_info(path, source->fd);
@@ -99,24 +98,38 @@ static int open_control(void)
 	return control;
 }
 
-/* What remap_pfn_range() does not do: eagerly, by PMDs where they fit. */
-static void open_by_pmd(struct source *source, size_t bytes)
+/* What remap_pfn_range() does not do: eagerly, by PMDs where they fit, else by page tables. */
+static const struct {
+	const char *name, *memory;
+	__u32 id, order;
+} batched[] = {
+	{ "pages-eager-batched", "pages", FAULTMAP_MEMORY_PAGES, BLOCK_ORDER },
+	{ "vmalloc-eager-batched", "vmalloc", FAULTMAP_MEMORY_VMALLOC, 0 },
+};
+
+static bool open_batched(struct source *source, const char *what, size_t bytes)
 {
-	const struct faultmap_create create = {
+	struct faultmap_create create = {
 		.bytes = bytes,
-		.memory = FAULTMAP_MEMORY_PAGES,
 		.strategy = FAULTMAP_STRATEGY_EAGER,
-		.order = BLOCK_ORDER,
 		.flags = FAULTMAP_CREATE_BATCHED,
 	};
-	int control = open_control();
+	size_t i = 0;
+	int control;
 
-	describe(source, "pages", "eager-pmd");
+	while (strcmp(batched[i].name, what))
+		if (++i == sizeof(batched) / sizeof(*batched))
+			return false;
+	create.memory = batched[i].id;
+	create.order = batched[i].order;
+	describe(source, batched[i].memory, "eager-batched");
 	source->driver = true;
+	control = open_control();
 	source->fd = ioctl(control, FAULTMAP_CREATE, &create);
 	if (source->fd < 0)
-		exit_err("%s: FAULTMAP_CREATE: %s", FM_BY_PMD, strerror(errno));
+		exit_err("%s: FAULTMAP_CREATE: %s", what, strerror(errno));
 	close(control);
+	return true;
 }
 
 static void open_source(struct source *source, const char *what, size_t bytes)
@@ -129,9 +142,7 @@ static void open_source(struct source *source, const char *what, size_t bytes)
 		open_anon(source);
 	else if (!strcmp(what, "memfd"))
 		open_memfd(source);
-	else if (!strcmp(what, FM_BY_PMD))
-		open_by_pmd(source, bytes);
-	else
+	else if (!open_batched(source, what, bytes))
 		open_node(source, what, bytes);
 }
 
@@ -259,7 +270,8 @@ static int hold_pages(bool scatter)
 
 /**
  * fm_open_sources() - open the memories and allocate them; exits if one fails
- * @what: a node's path, "pages-eager-pmd", "memfd" or "anon", each
+ * @what: a node's path, "pages-eager-batched", "vmalloc-eager-batched", "memfd" or
+ *	"anon", each
  * @n: how many
  * @bytes: their size
  * @scatter: nodes get their memory in blocks that do not touch

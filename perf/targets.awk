@@ -46,15 +46,16 @@ FNR == 1 {
 	next
 }
 
-at("bytes") != 67108864 || at("access") != "write" || at("threads") != 1 { next }
+at("bytes") != 67108864 || at("threads") != 1 || at("by") != "mmap" { next }
 
 {
 	cell = at("pattern") " " at("share") " %"
 	strategy = at("strategy")
+	access = at("access")
 	total = at("total")
 }
 
-at("part") != "" && at("ratio") != "" {
+access == "write" && at("part") != "" && at("ratio") != "" {
 	p = at("part")
 	f = at("family")
 	families[f] = 1
@@ -63,35 +64,54 @@ at("part") != "" && at("ratio") != "" {
 	worst(p, at("ratio"), cell)
 }
 
-at("part") == "cold" && at("share") == 0.2 {
-	worst("sparse eager", over(total, at("kernel_eager")), cell)
-	cold[cell] = total
-}
-
-at("part") == "cold" { cold[cell] = total }
+at("part") == "cold" { cold[access, cell] = total }
 at("hint") != "none" { next }
-at("layout") == "scattered" && strategy == "batched" { batched[cell] = total }
-at("layout") == "scattered" && strategy ~ /^lazy-pfn\/auto$/ { eager[cell] = at("kernel_eager") }
-at("layout") == "scattered" && strategy == "lazy" { lazy[cell] = total }
-strategy == "memfd" { memfd[cell] = total }
-at("layout") == "contiguous" { apart[strategy, cell] = total; least[cell] = at("kernel_eager") }
+at("layout") == "scattered" && strategy == "batched" { batched[access, cell] = total }
+at("layout") == "scattered" && strategy == "lazy-pfn/auto" { eager[access, cell] = at("kernel_eager") }
+at("layout") == "scattered" && strategy == "lazy" { lazy[access, cell] = total }
+strategy == "memfd" { memfd[access, cell] = total }
+at("layout") == "contiguous" {
+	apart[access, strategy, cell] = total
+	least[access, cell] = at("kernel_eager")
+}
+strategy == "tmpfs-huge" { apart[access, strategy, cell] = total }
 
-END {
+# Whatever is done with a page, the same is asked.
+function judge_access(a, title,	c, full, touch, auto, key)
+{
 	full = "sequential 100 %"
 	touch = "stride-512 0.2 %"
 	auto = "lazy-pfn/auto"
-	judge(1, "kernel eager / lazy-pfn, 2 MiB blocks, all touched", ">=", 15, over(least[full], apart[auto, full]), full)
-	judge(1, "eager by PMDs / lazy-pfn, 2 MiB blocks, all touched", ">=", 1, over(apart["batched", full], apart[auto, full]), full)
-	judge(1, "kernel eager / lazy-pfn, one touch per 2 MiB", ">=", 35, over(least[touch], apart[auto, touch]), touch)
-	judge(1, "kernel eager / lazy, 2 MiB blocks, all touched", ">=", 8, over(least[full], apart["lazy", full]), full)
-	judge(1, "kernel eager / lazy, one touch per 2 MiB", ">=", 10, over(least[touch], apart["lazy", touch]), touch)
-	for (c in cold)
-		if (c ~ / 0\.2 %$/)
-			worst("sparse batched", over(cold[c], batched[c]), c)
-	judge(2, "lazy-pfn / kernel eager, single pages, all touched", "<=", 0.30, over(cold[full], eager[full]), full)
-	judge(2, "lazy-pfn / batched eager, single pages, all touched", "<=", 1.05, over(cold[full], batched[full]), full)
-	judge(2, "lazy-pfn / kernel eager, 0.2 % touched, worst pattern", "<=", 0.10, most["sparse eager"], place["sparse eager"])
-	judge(2, "lazy-pfn / batched eager, 0.2 % touched, worst pattern", "<=", 0.20, most["sparse batched"], place["sparse batched"])
+	judge(1, "kernel eager / lazy-pfn, 2 MiB blocks, all " title, ">=", 15, over(least[a, full], apart[a, auto, full]), full)
+	judge(1, "batched / lazy-pfn, 2 MiB blocks, all " title, ">=", 1, over(apart[a, "batched", full], apart[a, auto, full]), full)
+	judge(1, "kernel eager / lazy-pfn, one page per 2 MiB " title, ">=", 35, over(least[a, touch], apart[a, auto, touch]), touch)
+	judge(1, "kernel eager / lazy, 2 MiB blocks, all " title, ">=", 8, over(least[a, full], apart[a, "lazy", full]), full)
+	judge(1, "kernel eager / lazy, one page per 2 MiB " title, ">=", 10, over(least[a, touch], apart[a, "lazy", touch]), touch)
+	judge(1, "tmpfs-huge / lazy, 2 MiB blocks, all " title, ">=", 1, over(apart[a, "tmpfs-huge", full], apart[a, "lazy", full]), full)
+	for (key in cold) {
+		split(key, c, SUBSEP)
+		if (c[1] != a || c[2] !~ / 0\.2 %$/)
+			continue
+		worst("sparse eager " a, over(cold[key], eager[key]), c[2])
+		worst("sparse batched " a, over(cold[key], batched[key]), c[2])
+	}
+	judge(2, "lazy-pfn / kernel eager, single pages, all " title, "<=", 0.30, over(cold[a, full], eager[a, full]), full)
+	judge(2, "lazy-pfn / batched, single pages, all " title, "<=", 1.05, over(cold[a, full], batched[a, full]), full)
+	judge(2, "lazy-pfn / kernel eager, worst 0.2 % " title, "<=", 0.10, most["sparse eager " a], place["sparse eager " a])
+	judge(2, "lazy-pfn / batched, worst 0.2 % " title, "<=", 0.20, most["sparse batched " a], place["sparse batched " a])
+	for (key in lazy) {
+		split(key, c, SUBSEP)
+		if (c[1] == a)
+			worst("lazy " a, over(lazy[key], memfd[key]), c[2])
+	}
+	judge(4, "lazy page by page / memfd, all " title, "<=", 0.85, over(lazy[a, full], memfd[a, full]), full)
+	judge(4, "lazy page by page / memfd, worst cell " title, "<=", 0.85, most["lazy " a], place["lazy " a])
+}
+
+END {
+	judge_access("write", "written")
+	judge_access("read", "read")
+	judge_access("read-write", "read and written")
 	judge(3, "window auto / best fixed window, cold, mean", "<=", 1.15, mean("cold"), "")
 	judge(3, "window auto / best fixed window, cold, worst", "<=", 1.58, most["cold"], place["cold"])
 	judge(3, "window auto / best fixed window, right hint, mean", "<=", 1.05, mean("right"), "")
@@ -99,8 +119,4 @@ END {
 	judge(3, "window auto / best fixed window, repeated, mean", "<=", 1.05, mean("repeated"), "")
 	judge(3, "window auto / best fixed window, repeated, worst", "<=", 1.10, most["repeated"], place["repeated"])
 	judge(3, "window auto / best fixed window, wrong hint, worst", "<=", 2.00, most["wrong"], place["wrong"])
-	for (c in lazy)
-		worst("lazy", over(lazy[c], memfd[c]), c)
-	judge(4, "lazy page by page / memfd, all touched", "<=", 0.85, over(lazy[full], memfd[full]), full)
-	judge(4, "lazy page by page / memfd, worst of all cells", "<=", 0.85, most["lazy"], place["lazy"])
 }

@@ -85,7 +85,9 @@ machine()
 	)
 	if [ "$ICOUNT" = 1 ]; then
 		accel="tcg, instructions as clock"
-		machine+=(-accel tcg,thread=single -icount "shift=0,sleep=off" -rtc clock=vm)
+		# Without erms, by which clearing a page would count an instruction a byte.
+		machine+=(-accel tcg,thread=single -icount "shift=0,sleep=off" -rtc clock=vm
+			-cpu max,-erms)
 	elif kvm_works; then
 		accel=kvm
 		machine+=(-accel kvm)

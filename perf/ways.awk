@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0
+# awk -v unit=UNIT -f ways.awk ways.csv: what the cells of compare.plan cost.
+
+BEGIN {
+	FS = ","
+	rows = split("contiguous eager;contiguous batched;contiguous lazy;contiguous lazy-populate;contiguous lazy-pfn;own tmpfs-huge;" \
+		     "scattered eager;scattered batched;scattered eager-page;scattered lazy;scattered lazy-populate;scattered lazy-pfn;own memfd;own memfd-populate;own anon", row, ";")
+	title["contiguous eager"] = "2 MiB blocks: remap_pfn_range"
+	title["contiguous batched"] = "  batched, by PMDs"
+	title["contiguous lazy"] = "  lazy, a folio a fault"
+	title["contiguous lazy-populate"] = "  lazy, MADV_POPULATE_WRITE"
+	title["contiguous lazy-pfn"] = "  lazy-pfn, a PMD a fault"
+	title["own tmpfs-huge"] = "  tmpfs, huge=always"
+	title["scattered eager"] = "single pages: remap_pfn_range"
+	title["scattered batched"] = "  batched, by page tables"
+	title["scattered eager-page"] = "  vm_insert_pages"
+	title["scattered lazy"] = "  lazy, a page a fault"
+	title["scattered lazy-populate"] = "  lazy, MADV_POPULATE_WRITE"
+	title["scattered lazy-pfn"] = "  lazy-pfn, its first window"
+	title["own memfd"] = "  memfd"
+	title["own memfd-populate"] = "  memfd, MADV_POPULATE_WRITE"
+	title["own anon"] = "  anon"
+}
+
+function at(name) { return $column[name] }
+
+FNR == 1 {
+	for (i = 1; i <= NF; i++)
+		column[$i] = i
+	next
+}
+
+{
+	way = at("layout") " " at("strategy")
+	use = at("by") == "fork" ? "fork" : at("touched") == 1 ? "once" : at("access")
+	x = use == "once" ? at("bytes") / 1048576 : at("share")
+	cost[way, use, x] = at("total")
+	begin[way, use, x] = at("mmap")
+	touch[way, use, x] = at("touch")
+	end[way, use, x] = at("munmap")
+	faults[way, use, x] = at("faults")
+	seen[way, use] = 1
+}
+
+# Four digits, as far as they go.
+function number(value)
+{
+	return value < 9.9995 ? sprintf("%.3f", value) : value < 99.995 ? sprintf("%.2f", value) : sprintf("%.1f", value)
+}
+
+function million(array, way, use, x)
+{
+	return (way, use, x) in array ? number(array[way, use, x] / 1e6) : "-"
+}
+
+function print_accesses(	i, a, s, accesses, access, shares, share)
+{
+	accesses = split("write read read-write", access, " ")
+	shares = split("0.2 5 100", share, " ")
+	printf "\nEach way that there is, 64 MiB, pages touched at random, in %s:\n\n%-30s", unit, ""
+	printf " %-20s %-20s %-20s\n%-30s", "written", "read", "read, then written", ""
+	for (a = 1; a <= accesses; a++)
+		for (s = 1; s <= shares; s++)
+			printf " %6s", share[s] "%"
+	print ""
+	for (i = 1; i <= rows; i++) {
+		if (!((row[i], "write") in seen))
+			continue
+		printf "%-30s", title[row[i]]
+		for (a = 1; a <= accesses; a++)
+			for (s = 1; s <= shares; s++)
+				printf " %6s", million(cost, row[i], access[a], share[s])
+		print ""
+	}
+}
+
+function print_once(	i, s, sizes, size)
+{
+	sizes = split("2 64 512", size, " ")
+	printf "\nA single touch of a mapping of so many MiB, and how much of that munmap takes:\n\n%-30s", ""
+	for (s = 1; s <= sizes; s++)
+		printf " %15s", size[s] " MiB"
+	print ""
+	for (i = 1; i <= rows; i++) {
+		if (!((row[i], "once") in seen))
+			continue
+		printf "%-30s", title[row[i]]
+		for (s = 1; s <= sizes; s++)
+			printf " %7s %7s", million(cost, row[i], "once", size[s]), million(end, row[i], "once", size[s])
+		print ""
+	}
+}
+
+function print_fork(	i, s, shares, share)
+{
+	shares = split("5 100", share, " ")
+	printf "\nA child inherits a mapping, touches the same pages as its parent did, and exits;\n"
+	printf "fork and exit without what they cost without the mapping:\n\n%-30s", ""
+	for (s = 1; s <= shares; s++)
+		printf " %30s", share[s] "% written"
+	printf "\n%-30s", ""
+	for (s = 1; s <= shares; s++)
+		printf " %7s %7s %7s %6s", "fork", "touch", "exit", "faults"
+	print ""
+	for (i = 1; i <= rows; i++) {
+		if (!((row[i], "fork") in seen))
+			continue
+		printf "%-30s", title[row[i]]
+		for (s = 1; s <= shares; s++)
+			printf " %7s %7s %7s %6s", million(begin, row[i], "fork", share[s]),
+				million(touch, row[i], "fork", share[s]), million(end, row[i], "fork", share[s]),
+				faults[row[i], "fork", share[s]]
+		print ""
+	}
+}
+
+END {
+	print_accesses()
+	print_once()
+	print_fork()
+}
