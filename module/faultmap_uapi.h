@@ -60,8 +60,9 @@ enum faultmap_strategy_id {
  * Bit of struct faultmap_create.flags, with FAULTMAP_STRATEGY_EAGER: frames are
  * mapped as FAULTMAP_STRATEGY_LAZY_PFN maps them, 2 MiB at once where that fits, else in
  * one pass for each page table, and not by remap_pfn_range(). The kernel drops what is
- * mapped by 2 MiB where munmap(2) or mprotect(2) cut it, so what has gone comes back when
- * it is touched, as a fault that is counted; what a shrink took and a growth gave back, too.
+ * mapped by 2 MiB where munmap(2) or mprotect(2) cut it, and the driver at fork(2), so what
+ * has gone comes back when it is touched, as a fault that is counted; what a shrink took and
+ * a growth gave back, too.
  */
 #define FAULTMAP_CREATE_BATCHED		0x1U
 

@@ -405,6 +405,44 @@ TEST_F(huge, child_sees_and_parent_keeps)
 	EXPECT_STAMPS(map, 0, self->pages);
 }
 
+/* Whether every block is mapped by a PMD that the kernel would copy on fork(2). */
+static bool by_pmds(const FIXTURE_DATA(huge) *self, const FIXTURE_VARIANT(huge) *variant)
+{
+	bool frames = by_frame(variant) && variant->create.window % 512 == 0;
+
+	return (frames || variant->create.flags & FAULTMAP_CREATE_BATCHED) &&
+	       self->blocks && fm_kernel_since(6, 12);
+}
+
+/*
+ * The kernel copies a PMD of frames as it was before it took the locks: if REVOKE or RESIZE
+ * comes between, what is freed shows in the child. So there must be none to copy.
+ */
+TEST_F(huge, no_pmd_is_copied)
+{
+	char *map = map_all(self);
+	uint64_t before, blocks = SIZE / HUGE_SIZE;
+	int status;
+	pid_t pid;
+
+	if (!by_pmds(self, variant))
+		SKIP(return, "mapped otherwise");
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_STAMPS(map, 0, self->pages);
+	before = fm_stats(self->fd).huge_faults;
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(fm_page_at(map) != 0 ||
+		      fm_page_at(map + (self->pages - 1) * self->page) !=
+				(long)self->pages - 1);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(before + 2, fm_stats(self->fd).huge_faults);
+	EXPECT_STAMPS(map, 0, self->pages);
+	EXPECT_EQ(before + 2 + blocks, fm_stats(self->fd).huge_faults);
+}
+
 /* Dropped by MADV_DONTNEED, a folio's pages come back, and are given back in the end. */
 TEST_F(huge, dropped_and_brought_back)
 {

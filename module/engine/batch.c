@@ -236,25 +236,6 @@ static int fm_fill_eagerly(pte_t *pte, unsigned long addr, void *data)
 	return 0;
 }
 
-/*
- * The PMD of an address, or NULL where not even its table is there: that of 512 PMDs no
- * module can have but with a page table below it.
- */
-static pmd_t *fm_find_pmd(struct mm_struct *mm, unsigned long addr)
-{
-	pgd_t *pgd = pgd_offset(mm, addr);
-	p4d_t *p4d;
-	pud_t *pud;
-
-	if (pgd_none(*pgd))
-		return NULL;
-	p4d = p4d_offset(pgd, addr);
-	if (p4d_none(*p4d))
-		return NULL;
-	pud = pud_offset(p4d, addr);
-	return pud_none(*pud) ? NULL : pmd_offset(pud, addr);
-}
-
 /* Whether all that a page table would map from @addr on was mapped by a PMD instead. */
 static bool fm_fill_pmd(struct fm_fill *fill, unsigned long addr)
 {

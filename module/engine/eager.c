@@ -179,8 +179,8 @@ static fm_fill_fn fm_choose_remap(const struct fm_object_ops *ops)
 }
 
 /*
- * The kernel drops a PMD of frames that is cut by munmap(2) or mprotect(2), so what is
- * mapped by PMDs has to come back.
+ * The kernel drops a PMD of frames that is cut by munmap(2) or mprotect(2), and
+ * fm_drop_huge() all of them, so what is mapped by PMDs has to come back.
  */
 static const struct vm_operations_struct fm_batched_vm_ops = {
 	.open	= fm_eager_vma_open,

@@ -232,6 +232,68 @@ vm_fault_t fm_lazy_pfn_huge_fault(struct vm_fault *vmf, unsigned int order)
 	}
 	return ret;
 }
+
+/**
+ * fm_find_pmd() - find the PMD of an address
+ * @mm: whose
+ * @addr: the address
+ *
+ * No module can have a table of PMDs made but by a page table below it.
+ *
+ * Context: the mmap_lock is held for writing.
+ * Return: the PMD, or NULL where not even its table is there.
+ */
+pmd_t *fm_find_pmd(struct mm_struct *mm, unsigned long addr)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d;
+	pud_t *pud;
+
+	if (pgd_none(*pgd))
+		return NULL;
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(*p4d))
+		return NULL;
+	pud = pud_offset(p4d, addr);
+	return pud_none(*pud) ? NULL : pmd_offset(pud, addr);
+}
+
+/* Where the PMDs that map frames end, of those one after the other from @addr on. */
+static unsigned long fm_huge_end(const struct vm_area_struct *vma, unsigned long addr)
+{
+	pmd_t *pmd;
+
+	for (; addr < vma->vm_end; addr += PMD_SIZE) {
+		pmd = fm_find_pmd(vma->vm_mm, addr);
+		if (!pmd || !pmd_leaf(pmdp_get_lockless(pmd)))
+			break;
+	}
+	return addr;
+}
+
+/**
+ * fm_drop_huge() - unmap what a forking process has mapped by PMDs
+ * @child: the child's VMA, which fork(2) has just made and not filled
+ *
+ * copy_huge_pmd() reads a PMD of frames before it takes the locks, and does not look again.
+ * If REVOKE or RESIZE zaps both VMAs meanwhile, the child is given what is then freed. So
+ * there is none to copy; what is touched comes back by a fault.
+ *
+ * Context: the mmap_lock of the parent, which is current, and its VMA are locked for
+ * writing, so that no fault brings a PMD back before all is copied.
+ */
+void fm_drop_huge(const struct vm_area_struct *child)
+{
+	struct vm_area_struct *vma = find_vma(current->mm, child->vm_start);
+	unsigned long addr, end;
+
+	for (addr = vma->vm_start; addr < vma->vm_end;
+	     addr = pmd_addr_end(end, vma->vm_end)) {
+		end = fm_huge_end(vma, addr);
+		if (end > addr)
+			zap_vma_range(vma, addr, end - addr);
+	}
+}
 #endif
 
 /**

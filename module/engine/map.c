@@ -21,6 +21,9 @@ void fm_vma_open(struct vm_area_struct *vma)
 {
 	struct fm_view *view = fm_vma_view(vma);
 
+	/* Only fork(2) makes a VMA for somebody else. */
+	if (FM_HAVE_HUGE_FAULT && vma->vm_mm != current->mm)
+		fm_drop_huge(vma);
 	fm_count(view, FM_OPENS, 1);
 	trace_faultmap_open(view, vma);
 }
