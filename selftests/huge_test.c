@@ -443,6 +443,28 @@ TEST_F(huge, no_pmd_is_copied)
 	EXPECT_EQ(before + 2 + blocks, fm_stats(self->fd).huge_faults);
 }
 
+/*
+ * With soft-dirty tracking, a PMD that is read first cannot be written, and the next
+ * write makes the driver allow it: nothing new is mapped.
+ */
+TEST_F(huge, made_writable_is_not_installed_again)
+{
+	char *map = map_all(self);
+	struct faultmap_stats stats;
+
+	if (!by_pmds(self, variant) || !by_frame(variant))
+		SKIP(return, "mapped otherwise");
+	ASSERT_NE(MAP_FAILED, map);
+	if (fm_put("/proc/self/clear_refs", "4"))
+		SKIP(return, "a kernel without soft-dirty tracking");
+	EXPECT_EQ(0, fm_page_at(map));
+	EXPECT_EQ(0, fm_write_at(map));
+	stats = fm_stats(self->fd);
+	EXPECT_EQ(1, stats.read_faults);
+	EXPECT_EQ(1, stats.write_faults);
+	EXPECT_EQ(HUGE_SIZE / self->page, stats.pages_installed);
+}
+
 /* Dropped by MADV_DONTNEED, a folio's pages come back, and are given back in the end. */
 TEST_F(huge, dropped_and_brought_back)
 {

@@ -244,10 +244,11 @@ static bool fm_fill_pmd(struct fm_fill *fill, unsigned long addr)
 		.address = addr,
 		.pmd = fm_find_pmd(fill->vma->vm_mm, addr),
 	};
+	unsigned long installed = 0;
 
-	if (!vmf.pmd || fm_insert_huge(fill->file, &vmf) != VM_FAULT_NOPAGE)
+	if (!vmf.pmd || fm_insert_huge(fill->file, &vmf, &installed) != VM_FAULT_NOPAGE)
 		return false;
-	fill->installed += HPAGE_PMD_NR;
+	fill->installed += installed;
 	return true;
 }
 

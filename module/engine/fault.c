@@ -178,6 +178,7 @@ static bool fm_resolve_huge(struct fm_file *file,
  * fm_insert_huge() - map all of a page table's frames by one PMD, if they fit
  * @file: the file mapped
  * @vmf: the fault, on a VM_PFNMAP mapping, or what it would be
+ * @installed: becomes the number of frames that were not mapped before; 0 at first
  *
  * A PMD that is none may become a leaf here, or point to a table by
  * fm_insert_around(): under the lock it is the one or the other. Over a table
@@ -186,7 +187,8 @@ static bool fm_resolve_huge(struct fm_file *file,
  * Context: the mmap_lock or the VMA lock is held.
  * Return: VM_FAULT_NOPAGE, VM_FAULT_OOM, or VM_FAULT_FALLBACK where a PMD does not fit.
  */
-vm_fault_t fm_insert_huge(struct fm_file *file, struct vm_fault *vmf)
+vm_fault_t fm_insert_huge(struct fm_file *file, struct vm_fault *vmf,
+			  unsigned long *installed)
 {
 	struct mutex *lock = fm_pmd_lock(vmf->pmd);
 	vm_fault_t ret = VM_FAULT_FALLBACK;
@@ -198,8 +200,12 @@ vm_fault_t fm_insert_huge(struct fm_file *file, struct vm_fault *vmf)
 	if (file->obj->ops->frames)
 		fm_resolve(file, vmf->pgoff, 1, true, &pfn);
 	mutex_lock(lock);
-	if (!fm_has_table(vmf->pmd) && fm_resolve_huge(file, vmf, &pfn))
+	if (!fm_has_table(vmf->pmd) && fm_resolve_huge(file, vmf, &pfn)) {
+		/* Else it only becomes writable, or another CPU was faster. */
+		if (pmd_none(pmdp_get_lockless(vmf->pmd)))
+			*installed = HPAGE_PMD_NR;
 		ret = vmf_insert_pfn_pmd(vmf, pfn, vmf->flags & FAULT_FLAG_WRITE);
+	}
 	mutex_unlock(lock);
 	fm_read_unlock(file, idx);
 	return ret;
@@ -220,14 +226,15 @@ vm_fault_t fm_lazy_pfn_huge_fault(struct vm_fault *vmf, unsigned int order)
 {
 	struct fm_file *file = vmf->vma->vm_file->private_data;
 	unsigned int window = file->view->window;
+	unsigned long installed = 0;
 	vm_fault_t ret;
 
 	if (order != PMD_ORDER || (window && window < FM_WINDOW_MAX))
 		return VM_FAULT_FALLBACK;
 
-	ret = fm_insert_huge(file, vmf);
+	ret = fm_insert_huge(file, vmf, &installed);
 	if (ret == VM_FAULT_NOPAGE) {
-		fm_count_fault(file, vmf, HPAGE_PMD_NR);
+		fm_count_fault(file, vmf, installed);
 		fm_count(file->view, FM_HUGE_FAULTS, 1);
 	}
 	return ret;

@@ -80,7 +80,8 @@ vm_fault_t fm_refuse_fault(struct vm_fault *vmf);
 vm_fault_t fm_lazy_fault(struct vm_fault *vmf);
 vm_fault_t fm_eager_page_fault(struct vm_fault *vmf);
 vm_fault_t fm_lazy_pfn_fault(struct vm_fault *vmf);
-vm_fault_t fm_insert_huge(struct fm_file *file, struct vm_fault *vmf);
+vm_fault_t fm_insert_huge(struct fm_file *file, struct vm_fault *vmf,
+			  unsigned long *installed);
 vm_fault_t fm_lazy_pfn_huge_fault(struct vm_fault *vmf, unsigned int order);
 pmd_t *fm_find_pmd(struct mm_struct *mm, unsigned long addr);
 void fm_drop_huge(const struct vm_area_struct *child);
