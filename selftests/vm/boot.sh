@@ -95,6 +95,7 @@ machine()
 		accel=tcg
 		machine+=(-accel tcg,thread=multi -plugin "$run/stale_int3.so")
 	fi
+	[ -z "$PLUGIN" ] || machine+=(-plugin "$run/$PLUGIN")
 	# shellcheck disable=SC2206
 	machine+=($QEMUFLAGS)
 }
