@@ -19,6 +19,7 @@
 #include "common.h"
 #include "first.h"
 #include "mapping.h"
+#include "mark.h"
 #include "options.h"
 #include "perf_stat.h"
 #include "settle.h"
@@ -45,25 +46,32 @@ static struct run run_once(const struct source *source,
 			   const struct config *config, char *addr,
 			   const struct plan *plan)
 {
-	__u64 start, mapped, touching, done, end;
+	__u64 start, mapped, touching, done, end, unmapped;
 	long faults;
 
 	start = fm_now_ns();
+	fm_mark(FM_MARK_MMAP);
 	fm_map(source, config->bytes, addr);
+	fm_mark(FM_MARK_NONE);
 	mapped = fm_now_ns();
 
 	faults = fm_minor_faults();
 	touching = fm_now_ns();
+	fm_mark(FM_MARK_TOUCH);
 	fm_touch(addr, plan, config->access);
+	fm_mark(FM_MARK_NONE);
 	done = fm_now_ns();
 	faults = fm_minor_faults() - faults;
 
 	end = fm_now_ns();
+	fm_mark(FM_MARK_MUNMAP);
 	munmap(addr, config->bytes);
+	fm_mark(FM_MARK_NONE);
+	unmapped = fm_now_ns();
 	return (struct run) {
 		.mmap_ns = mapped - start,
 		.touch_ns = done - touching,
-		.munmap_ns = fm_now_ns() - end,
+		.munmap_ns = unmapped - end,
 		.faults = faults,
 	};
 }

@@ -12,7 +12,8 @@
 /* The plugin interface, of version 4. */
 #define QEMU_PLUGIN_VERSION 4
 
-enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS };
+/* Whether a callback reads registers. */
+enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_CB_R_REGS };
 
 typedef uint64_t qemu_plugin_id_t;
 struct qemu_plugin_tb;
@@ -22,12 +23,22 @@ struct qemu_plugin_insn;
 extern int qemu_plugin_version;
 int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv);
 
+/*
+ * Takes back all callbacks and forgets all translations, soon, then calls @again, which
+ * may ask for callbacks anew.
+ */
+void qemu_plugin_reset(qemu_plugin_id_t id, void (*again)(qemu_plugin_id_t id));
+
 /* A block was translated, and will run as it is now. */
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
 					   void (*translated)(qemu_plugin_id_t id,
 							      struct qemu_plugin_tb *tb));
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
+/* Its address in the guest. */
+uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
+/* Copies at most @len of its bytes, returns how many. */
+size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *to, size_t len);
 /* Bytes of the instruction, as it was translated. */
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 /* Where it is in QEMU's memory; NULL if it is not in the guest's RAM. */
@@ -36,6 +47,29 @@ void *qemu_plugin_insn_haddr(const struct qemu_plugin_insn *insn);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
 					    void (*run)(unsigned int vcpu, void *data),
 					    enum qemu_plugin_cb_flags flags, void *data);
+
+/* GLib's arrays, those of bytes, too; there is more behind these members. */
+struct glib_array {
+	char *data;
+	unsigned int len;
+};
+
+struct glib_array *g_byte_array_new(void);
+uint8_t *g_byte_array_free(struct glib_array *bytes, int and_data);
+char *g_array_free(struct glib_array *array, int and_data);
+
+struct qemu_plugin_register;
+
+struct qemu_plugin_reg_descriptor {
+	struct qemu_plugin_register *handle;
+	const char *name;
+	const char *feature;
+};
+
+/* Of the CPU that runs, an array of descriptors. */
+struct glib_array *qemu_plugin_get_registers(void);
+/* Adds its value to @bytes, returns its size. */
+int qemu_plugin_read_register(struct qemu_plugin_register *handle, struct glib_array *bytes);
 
 /* No part of that interface, but QEMU exports them to its modules. */
 struct CPUState;
