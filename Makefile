@@ -26,6 +26,8 @@ help:
 	@echo '  make test-all           the selftests on every kernel, $(kernels), and of the runner'
 	@echo '  make bench              every way of mapping, pattern and share: three minutes, one page'
 	@echo '  make regress            a few cells against their recorded costs'
+	@echo '  make profile            which functions of the kernel a mapping'"'"'s instructions go to, as flame'
+	@echo '                          graphs; STRATEGY=eager,lazy: what differs'
 	@echo '  make resize             what a change of a buffer'"'"'s size costs'
 	@echo '  make matrix             the selftests on every kernel, and notes/matrix.md of what they saw'
 	@echo '  make vm RUN='\''COMMAND'\''    one command in a guest with the module loaded; MODULE=DIR: yours, too'
@@ -129,6 +131,10 @@ bench:
 regress:
 	@perf/regress
 
+profile: export STRATEGY := $(STRATEGY)
+profile:
+	@perf/profile
+
 resize:
 	@perf/resize
 
@@ -156,4 +162,4 @@ clean:
 clean-cache:
 	@$(vm) clean
 
-.PHONY: module help vm test test-all test-windows test-delays matrix test-runner test-setup compare bench regress resize winsim lint load unload check clean clean-cache test-poisoned strangers sanitizer-kernel sanitizer-6.12-kernel kcsan-kernel soak coverage mutants
+.PHONY: module help vm test test-all test-windows test-delays matrix test-runner test-setup compare bench regress profile resize winsim lint load unload check clean clean-cache test-poisoned strangers sanitizer-kernel sanitizer-6.12-kernel kcsan-kernel soak coverage mutants
