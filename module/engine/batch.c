@@ -5,7 +5,9 @@
  */
 #include <linux/bitops.h>
 #include <linux/hash.h>
+#include <linux/pagemap.h>
 #include <linux/pgtable.h>
+#include <linux/sched/signal.h>
 
 #include "internal.h"
 
@@ -48,8 +50,8 @@ struct fm_fill {
 	struct fm_touch touch;		/* of a lazy mapping */
 	unsigned long table;		/* its bit in the view's */
 	struct fm_span span;		/* what is clear without a look */
-	bool empty;				/* the table, before the fault */
-	unsigned long count;			/* of an eager one: pages */
+	bool empty;			/* the table, before the fault */
+	unsigned long count;		/* of an eager one: pages */
 	unsigned long installed;
 };
 
@@ -242,6 +244,7 @@ static bool fm_fill_pmd(struct fm_fill *fill, unsigned long addr)
 	struct vm_fault vmf = {
 		.vma = fill->vma,
 		.address = addr,
+		.pgoff = linear_page_index(fill->vma, addr),
 		.pmd = fm_find_pmd(fill->vma->vm_mm, addr),
 	};
 	unsigned long installed = 0;
@@ -255,21 +258,26 @@ static bool fm_fill_pmd(struct fm_fill *fill, unsigned long addr)
 /**
  * fm_insert_all_frames() - fill the page tables of a whole mapping, or PMDs where they fit
  * @file: the file mapped
- * @vma: the VMA, set to VM_PFNMAP and inside the object; not a device's memory
+ * @vma: the VMA, set to VM_PFNMAP and inside the object
  *
  * Context: the mmap_lock is held for writing, in a read section of the object.
- * Return: 0, -ENXIO if the object has become too short, -ENOMEM.
+ * Return: 0, -ENXIO if the object has become too short, -ENOMEM, -EINTR if the process is
+ * killed.
  */
 int fm_insert_all_frames(struct fm_file *file, struct vm_area_struct *vma)
 {
 	struct fm_fill fill = { .file = file, .vma = vma };
+	/* For faults the core asks; a processor without such entries must not meet one. */
+	bool huge = FM_HAVE_HUGE_FAULT && has_transparent_hugepage();
 	unsigned long addr, next;
 	int ret;
 
 	for (addr = vma->vm_start; addr < vma->vm_end; addr = next) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		next = pmd_addr_end(addr, vma->vm_end);
 		fill.count = (next - addr) >> PAGE_SHIFT;
-		if (FM_HAVE_HUGE_FAULT && next - addr == PMD_SIZE && fm_fill_pmd(&fill, addr))
+		if (huge && next - addr == PMD_SIZE && fm_fill_pmd(&fill, addr))
 			continue;
 		ret = apply_to_page_range(vma->vm_mm, addr, PAGE_SIZE,
 					  fm_fill_eagerly, &fill);

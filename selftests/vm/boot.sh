@@ -85,9 +85,10 @@ machine()
 	)
 	if [ "$ICOUNT" = 1 ]; then
 		accel="tcg, instructions as clock"
-		# Without erms, by which clearing a page would count an instruction a byte.
+		# Without erms, by which clearing a page would count an instruction a byte; and
+		# 6.1 does not boot if there is fsrm without it.
 		machine+=(-accel tcg,thread=single -icount "shift=0,sleep=off" -rtc clock=vm
-			-cpu max,-erms)
+			-cpu max,-erms,-fsrm)
 	elif kvm_works; then
 		accel=kvm
 		machine+=(-accel kvm)
