@@ -106,6 +106,19 @@ TEST_F(buffer, bad_user_memory)
 	EXPECT_STAMPS(map, 0, 1);
 }
 
+/* What was copied before memory without access counts. */
+TEST_F(buffer, user_memory_that_ends)
+{
+	char *memory = fm_reserve(2);
+
+	ASSERT_NE(MAP_FAILED, memory);
+	ASSERT_EQ(0, mprotect(memory, self->page, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(self->page, pread(self->fd, memory, 2 * self->page, 0));
+	EXPECT_STAMPS(memory, 0, 1);
+	EXPECT_EQ(self->page, pwrite(self->fd, memory, 2 * self->page, 0));
+	munmap(memory, 2 * self->page);
+}
+
 /* The user memory of a copy may be a mapping of the same buffer. */
 TEST_F(buffer, copies_from_and_to_itself)
 {

@@ -228,6 +228,23 @@ TEST_F(module, pinned_pages_count)
 	close(pipes[1]);
 }
 
+/* It is looked at again each second; nothing may do that when the module has gone. */
+TEST_F(module, goes_while_a_page_is_pinned)
+{
+	int fd = fm_create(FAULTMAP_MEMORY_PAGES, FAULTMAP_STRATEGY_LAZY, pages(MIB));
+	char page[fm_page_size()];
+	int pipes[2];
+
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_TRUE(pin_page(fd, pipes[1]));
+	close(fd);
+	EXPECT_EQ(0, unload());
+	sleep(2);
+	EXPECT_EQ((ssize_t)sizeof(page), read(pipes[0], page, sizeof(page)));
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
 #define THREADS	16
 #define ROUNDS	40
 

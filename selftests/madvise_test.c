@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* madvise(2): which advice is taken, and what becomes of the translations. */
+#include <sys/resource.h>
+
 #include "advice.h"
 #include "buffer_fixture.h"
 
@@ -27,6 +29,26 @@ TEST_F(buffer, dontneed)
 	    fm_result(ret, 0), faults);
 	EXPECT_EQ(fm_is_by_page(variant) ? 0 : -EINVAL, ret);
 	EXPECT_EQ(ret ? 0 : FM_PAGES, faults);
+}
+
+/* The page itself does not have to come back before its copy. */
+TEST_F(buffer, private_write_of_what_was_dropped)
+{
+	char *map = mmap(NULL, self->page, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+			 self->fd, 0);
+	struct rusage before, after;
+
+	if (!fm_is_by_page(variant))
+		SKIP(return, "frames have no private mappings");
+	ASSERT_NE(MAP_FAILED, map);
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, madvise(map, self->page, MADV_DONTNEED));
+		getrusage(RUSAGE_SELF, &before);
+		*(volatile char *)map = 1;
+		getrusage(RUSAGE_SELF, &after);
+	}
+	EXPECT_EQ(1, after.ru_minflt - before.ru_minflt);
+	munmap(map, self->page);
 }
 
 TEST_F(buffer, free)
