@@ -95,7 +95,8 @@ function print_fork(	i, s, shares, share)
 {
 	shares = split("5 100", share, " ")
 	printf "\nA child inherits a mapping, touches the same pages as its parent did, and exits;\n"
-	printf "fork and exit without what they cost without the mapping:\n\n%-30s", ""
+	printf "fork and exit without what they cost without the mapping. Where frames are mapped\n"
+	printf "by PMDs, the driver unmaps them at fork, and the parent has as many faults again:\n\n%-30s", ""
 	for (s = 1; s <= shares; s++)
 		printf " %30s", share[s] "% written"
 	printf "\n%-30s", ""
