@@ -114,15 +114,6 @@ static bool soft_dirty_reaches(const FIXTURE_VARIANT(buffer) *variant)
 	return fm_is_by_page(variant);
 }
 
-/* Without CONFIG_MEM_SOFT_DIRTY, clear_refs takes a 4 and does nothing. */
-static bool tracks_soft_dirty(void)
-{
-	static volatile char written;
-
-	written = 1;
-	return fm_pagemap((char *)&written) & FM_PM_SOFT_DIRTY;
-}
-
 /*
  * Soft-dirty tracking takes the right to write away, and the kernel gives it back at
  * the next write by itself: ru_minflt counts that fault, the driver is not asked.
@@ -133,7 +124,7 @@ TEST_F(buffer, soft_dirty_faults_are_the_kernels)
 	struct faultmap_stats before, after;
 	long minor;
 
-	if (!tracks_soft_dirty())
+	if (!fm_tracks_soft_dirty())
 		SKIP(return, "a kernel without soft-dirty tracking");
 	ASSERT_NE(MAP_FAILED, map);
 	touch(map, FM_PAGES, self->page, true);
@@ -256,6 +247,24 @@ TEST_F(buffer, same_in_fdinfo)
 	    fm_field(fdinfo, "read_faults"), fm_field(fdinfo, "write_faults"));
 	EXPECT_EQ(FM_PAGES * self->page, fm_field(fdinfo, "bytes"));
 	expect_counters(_metadata, fdinfo, &stats);
+}
+
+/* A node's name is that of its memory and of its strategy, which fdinfo gives one by one. */
+TEST_F(buffer, fdinfo_names_both)
+{
+	char fdinfo[64], line[64], memory[24] = "", strategy[24] = "", both[64];
+	FILE *file;
+
+	snprintf(fdinfo, sizeof(fdinfo), "/proc/self/fdinfo/%d", self->fd);
+	file = fopen(fdinfo, "r");
+	ASSERT_NE(NULL, file);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "memory: %23s", memory) == 1 ||
+		    sscanf(line, "strategy: %23s", strategy) == 1)
+			continue;
+	fclose(file);
+	snprintf(both, sizeof(both), "/dev/faultmap/%s-%s", memory, strategy);
+	EXPECT_STREQ(variant->node, both);
 }
 
 TEST_F(buffer, has_a_number_of_its_own)

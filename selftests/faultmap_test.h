@@ -99,6 +99,15 @@ static inline uint64_t fm_pagemap(const void *addr)
 	return entry;
 }
 
+/* Without CONFIG_MEM_SOFT_DIRTY, clear_refs takes a 4 and does nothing. */
+static inline bool fm_tracks_soft_dirty(void)
+{
+	static volatile char written;
+
+	written = 1;
+	return fm_pagemap((char *)&written) & FM_PM_SOFT_DIRTY;
+}
+
 /* What INFO says of the memory of a buffer. */
 static inline unsigned int fm_info_memory(unsigned int memory)
 {
