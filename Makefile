@@ -24,7 +24,7 @@ help:
 	@echo '  make compare            eager against lazy, measured on a stock kernel'
 	@echo '  make test               the selftests on the default kernel, $(KERNEL)'
 	@echo '  make test-all           the selftests on every kernel, $(kernels), and of the runner'
-	@echo '  make bench              every way of mapping, pattern and share: three minutes, one page'
+	@echo '  make bench              every way of mapping, pattern and share, on one page; ten minutes'
 	@echo '  make regress            a few cells against their recorded costs'
 	@echo '  make profile            which functions of the kernel a mapping'"'"'s instructions go to, as flame'
 	@echo '                          graphs; STRATEGY=eager,lazy: what differs'
