@@ -53,6 +53,15 @@ function million(array, way, use, x)
 	return (way, use, x) in array ? number(array[way, use, x] / 1e6) : "-"
 }
 
+# Whether there is anything to say of a way; then its title is printed.
+function begin_row(way, use)
+{
+	if (!((way, use) in seen))
+		return 0
+	printf "%-30s", title[way]
+	return 1
+}
+
 function print_accesses(	i, a, s, accesses, access, shares, share)
 {
 	accesses = split("write read read-write", access, " ")
@@ -64,9 +73,8 @@ function print_accesses(	i, a, s, accesses, access, shares, share)
 			printf " %6s", share[s] "%"
 	print ""
 	for (i = 1; i <= rows; i++) {
-		if (!((row[i], "write") in seen))
+		if (!begin_row(row[i], "write"))
 			continue
-		printf "%-30s", title[row[i]]
 		for (a = 1; a <= accesses; a++)
 			for (s = 1; s <= shares; s++)
 				printf " %6s", million(cost, row[i], access[a], share[s])
@@ -82,9 +90,8 @@ function print_once(	i, s, sizes, size)
 		printf " %15s", size[s] " MiB"
 	print ""
 	for (i = 1; i <= rows; i++) {
-		if (!((row[i], "once") in seen))
+		if (!begin_row(row[i], "once"))
 			continue
-		printf "%-30s", title[row[i]]
 		for (s = 1; s <= sizes; s++)
 			printf " %7s %7s", million(cost, row[i], "once", size[s]), million(end, row[i], "once", size[s])
 		print ""
@@ -104,9 +111,8 @@ function print_fork(	i, s, shares, share)
 		printf " %7s %7s %7s %6s", "fork", "touch", "exit", "faults"
 	print ""
 	for (i = 1; i <= rows; i++) {
-		if (!((row[i], "fork") in seen))
+		if (!begin_row(row[i], "fork"))
 			continue
-		printf "%-30s", title[row[i]]
 		for (s = 1; s <= shares; s++)
 			printf " %7s %7s %7s %6s", million(begin, row[i], "fork", share[s]),
 				million(touch, row[i], "fork", share[s]), million(end, row[i], "fork", share[s]),
