@@ -85,15 +85,7 @@ function draw(at,    x, w, text, room, colour)
 }
 
 {
-	y = 0
-	x = $NF
-	sub(/ [0-9]+$/, "")
-	if (b != "") {
-		y = x
-		x = $NF
-		sub(/ [0-9]+$/, "")
-	}
-	n = split($0, frame, ";")
+	read_stack()
 	for (same = 0; same < depth && same < n && open[same + 1] == frame[same + 1]; same++)
 		;
 	while (depth > same)

@@ -48,15 +48,7 @@ function largest(    i, best)
 }
 
 {
-	y = 0
-	x = $NF
-	sub(/ [0-9]+$/, "")
-	if (a != "") {
-		y = x
-		x = $NF
-		sub(/ [0-9]+$/, "")
-	}
-	n = split($0, frame, ";")
+	read_stack()
 	add_own(frame[n], x, y)
 	add_along(n, x, y)
 	add_caller(frame[n], n > 2 ? frame[n - 1] : "-", x)
