@@ -40,7 +40,8 @@ enum faultmap_memory_id {
 /**
  * enum faultmap_strategy_id - when and how a page gets into a page table
  * @FAULTMAP_STRATEGY_EAGER: all page frames at mmap(2), by remap_pfn_range()
- * @FAULTMAP_STRATEGY_LAZY: one page at its first touch, by the fault handler
+ * @FAULTMAP_STRATEGY_LAZY: a page at its first touch, by the fault handler, or a window
+ *	around it
  * @FAULTMAP_STRATEGY_EAGER_PAGE: all pages at mmap(2), by vm_insert_pages()
  * @FAULTMAP_STRATEGY_LAZY_PFN: page frames at the first touch of one of them: 2
  *	MiB at once where that fits, else a window around it, or only that one, by
@@ -96,9 +97,12 @@ enum faultmap_strategy_id {
  *	but FAULTMAP_MEMORY_PAGES.
  * @window: pages to map around a fault, 1 to FAULTMAP_WINDOW_MAX: those of the
  *	aligned block of so many that holds it, as far as the mapping, the buffer
- *	and the page table reach; 0 to let the driver learn it from the faults, and
- *	map 2 MiB at once where they fit, as with FAULTMAP_WINDOW_MAX. For
- *	FAULTMAP_STRATEGY_LAZY_PFN; any other has 0 or 1.
+ *	and the page table reach; 0 to let the driver learn it from the faults. For
+ *	the lazy strategies; any other has 0 or 1. With FAULTMAP_STRATEGY_LAZY_PFN, 0 and
+ *	FAULTMAP_WINDOW_MAX also map 2 MiB at once where they fit. With
+ *	FAULTMAP_STRATEGY_LAZY, single pages are mapped around a single page that does not
+ *	have to be copied; of a block, the kernel maps what it likes. All that a write
+ *	maps counts as dirty.
  * @flags: FAULTMAP_CREATE_* bits
  * @reserved: must be zero
  */
@@ -151,7 +155,9 @@ struct faultmap_info {
  * @write_faults: fault handler calls for a write that gave a page
  * @pages_installed: pages put into page tables: one for each fault, those of a window
  *	that were not there yet, 512 for a huge fault, or all of a mapping at an eager
- *	mmap(2). Of a page from a larger block, the kernel may map the whole block.
+ *	mmap(2). Of a page from a larger block, the kernel may map the whole block. Where a
+ *	thread maps a window of struct pages and another, at that moment, one of them
+ *	alone, both may count it; where that one unmaps some, they may not be counted.
  * @sigbus: touches refused because the offset lies beyond the buffer, no memory was to be
  *	had on demand, the descriptor behind the mapping is revoked, or RESIZE has taken
  *	the page from a mapping of FAULTMAP_STRATEGY_EAGER, without FAULTMAP_CREATE_BATCHED

@@ -11,7 +11,7 @@
 #define MAX_FAMILIES	16
 
 /* Linux 6.12 on x86-64, memory in frames that do not touch. */
-const struct fm_costs fm_measured_costs = {
+static const struct fm_costs frame_costs = {
 	.fault = 2290,
 	.batch = 150,
 	.page = 48,
@@ -23,6 +23,41 @@ const struct fm_costs fm_measured_costs = {
 	.table = 8834,
 	.eager = 5000,
 	.insert = 568,
+};
+
+/* Of single pages, by filemap_map_pages(). */
+static const struct fm_costs page_read_costs = {
+	.fault = 2030,
+	.batch = 400,
+	.page = 300,
+	.skip = 60,
+	.glance = 110,
+	.look = 10,
+	.decide = 200,
+	.unmap = 414,
+	.table = 8834,
+	.eager = 5000,
+	.insert = 300,
+};
+
+static const struct fm_costs page_written_costs = {
+	.fault = 2285,
+	.batch = 400,
+	.page = 380,
+	.skip = 60,
+	.glance = 110,
+	.look = 10,
+	.decide = 200,
+	.unmap = 414,
+	.table = 8834,
+	.eager = 5000,
+	.insert = 300,
+};
+
+const struct fm_costs *const fm_measured_costs[FM_NR_KINDS] = {
+	[FM_FRAME] = &frame_costs,
+	[FM_PAGE_READ] = &page_read_costs,
+	[FM_PAGE_WRITTEN] = &page_written_costs,
 };
 
 static void *zeroes(size_t n)
@@ -214,7 +249,9 @@ struct fm_replay fm_replay(const struct fm_walk *walk, const struct fm_sim *sim,
 			   unsigned long mapping, enum fm_hint hint)
 {
 	struct mapping m = { .sim = sim, .memory = memory };
-	struct fm_touch touch = { .mapping = mapping, .hint = hint };
+	struct fm_touch touch = {
+		.mapping = mapping, .hint = hint, .kind = sim->kind,
+	};
 	size_t i;
 
 	m.present = zeroes(walk->pages);

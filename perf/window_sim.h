@@ -71,6 +71,7 @@ struct fm_memory {
  * @pages: of the mapping
  * @draws: of each pattern and share
  * @exact: shares are what they are, not up to a quarter more or a fifth less
+ * @kind: what is mapped
  * @without: parts of the policy that are left out
  */
 struct fm_sim {
@@ -78,10 +79,11 @@ struct fm_sim {
 	size_t pages;
 	unsigned int draws;
 	bool exact;
+	enum fm_kind kind;
 	unsigned int without;
 };
 
-extern const struct fm_costs fm_measured_costs;
+extern const struct fm_costs *const fm_measured_costs[FM_NR_KINDS];
 
 /**
  * struct fm_best - the best that could have been chosen, with the touches known

@@ -38,6 +38,8 @@ static void print_usage(FILE *out)
 	      "                       1 GiB, from 2 to 32)\n"
 	      "  -x, --exact          touch just that share of the pages, instead of from a\n"
 	      "                       fifth less to a quarter more\n"
+	      "  -p, --pages=HOW      of struct pages that are read or written, not of frames;\n"
+	      "                       before any --cost\n"
 	      "  -c, --cost=NAME=N    fault, batch, page, skip, glance, look, decide, unmap,\n"
 	      "                       table, eager or insert:\n"
 	      "                       instructions (2290 150 48 17 110 10 200 128 8834 5000 568)\n"
@@ -86,6 +88,21 @@ static void set_cost(struct fm_costs *costs, const char *arg)
 		return;
 	}
 	die("not a cost", arg);
+}
+
+static enum fm_kind parse_pages(const char *arg)
+{
+	if (!strcmp(arg, "read"))
+		return FM_PAGE_READ;
+	if (strcmp(arg, "written"))
+		die("neither read nor written", arg);
+	return FM_PAGE_WRITTEN;
+}
+
+static void set_kind(struct fm_sim *sim, enum fm_kind kind)
+{
+	sim->kind = kind;
+	sim->costs = *fm_measured_costs[kind];
 }
 
 static void simulate_set(const struct fm_sim *sim, const struct fm_pattern_set *set)
@@ -312,6 +329,9 @@ static void parse_option(struct config *config, int option)
 	case 'x':
 		config->sim.exact = true;
 		break;
+	case 'p':
+		set_kind(&config->sim, parse_pages(optarg));
+		break;
 	case 'c':
 		set_cost(&config->sim.costs, optarg);
 		break;
@@ -335,6 +355,7 @@ static void parse_options(struct config *config, int argc, char **argv)
 	static const struct option options[] = {
 		{ "draws",	required_argument, NULL, 'd' },
 		{ "exact",	no_argument,	   NULL, 'x' },
+		{ "pages",	required_argument, NULL, 'p' },
 		{ "cost",	required_argument, NULL, 'c' },
 		{ "ablate",	no_argument,	   NULL, 'a' },
 		{ "bound",	no_argument,	   NULL, 'b' },
@@ -343,7 +364,7 @@ static void parse_options(struct config *config, int argc, char **argv)
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "d:xc:abh", options,
+	while ((option = getopt_long(argc, argv, "d:xp:c:abh", options,
 				     NULL)) != -1)
 		parse_option(config, option);
 }
@@ -359,7 +380,7 @@ static void simulate(struct config *config, unsigned long mib)
 int main(int argc, char **argv)
 {
 	static const unsigned long sizes[] = { 2, 64, 1024 };
-	struct config config = { .sim.costs = fm_measured_costs };
+	struct config config = { .sim.costs = *fm_measured_costs[FM_FRAME] };
 	size_t i;
 
 	parse_options(&config, argc, argv);

@@ -140,6 +140,7 @@ static inline int expect_create(const FIXTURE_DATA(fuzz) *self,
 				const struct faultmap_create *arg)
 {
 	bool lazy_pfn = arg->strategy == FAULTMAP_STRATEGY_LAZY_PFN;
+	bool lazy = lazy_pfn || arg->strategy == FAULTMAP_STRATEGY_LAZY;
 	bool by_frame = lazy_pfn || arg->strategy == FAULTMAP_STRATEGY_EAGER;
 
 	if (arg->memory > FAULTMAP_MEMORY_COHERENT ||
@@ -147,7 +148,7 @@ static inline int expect_create(const FIXTURE_DATA(fuzz) *self,
 	    arg->flags & ~(FAULTMAP_CREATE_BATCHED | FAULTMAP_CREATE_ON_DEMAND) ||
 	    arg->reserved ||
 	    (arg->flags & FAULTMAP_CREATE_BATCHED && arg->strategy != FAULTMAP_STRATEGY_EAGER) ||
-	    arg->window > (lazy_pfn ? FAULTMAP_WINDOW_MAX : 1))
+	    arg->window > (lazy ? FAULTMAP_WINDOW_MAX : 1))
 		return -EINVAL;
 	if (arg->memory == FAULTMAP_MEMORY_PHYS ||
 	    (arg->memory >= FAULTMAP_MEMORY_KMALLOC && !by_frame) ||

@@ -348,6 +348,19 @@ TEST_F(module, first_open_holds_up_no_other_device)
 	pthread_join(thread, NULL);
 }
 
+static int window_of_node(const char *node)
+{
+	struct faultmap_info info = { 0 };
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/faultmap/%s", node);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ioctl(fd, FAULTMAP_INFO, &info);
+	close(fd);
+	return info.window;
+}
+
 TEST_F(module, takes_good_parameters)
 {
 	struct faultmap_info info;
@@ -363,12 +376,10 @@ TEST_F(module, takes_good_parameters)
 	EXPECT_EQ(16, info.window);
 	EXPECT_EQ(FAULTMAP_INFO_ALLOCATED, info.flags);
 	close(fd);
-	/* It is for frames that are mapped lazily. */
-	fd = open("/dev/faultmap/pages-lazy", O_RDWR);
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, ioctl(fd, FAULTMAP_INFO, &info));
-	EXPECT_EQ(1, info.window);
-	close(fd);
+	EXPECT_EQ(16, window_of_node("pages-lazy"));
+	/* It is for what is mapped lazily. */
+	EXPECT_EQ(1, window_of_node("pages-eager"));
+	EXPECT_EQ(1, window_of_node("pages-eager-page"));
 }
 
 TEST_HARNESS_MAIN

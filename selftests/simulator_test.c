@@ -13,14 +13,15 @@ struct driven {
 	char *table;		/* begins a page table */
 };
 
-static bool new_driven(struct driven *driven)
+static bool new_driven(struct driven *driven, enum fm_kind kind)
 {
 	size_t table = FM_TABLE_PAGES * fm_page_size();
 
 	driven->fd = fm_create_as((struct faultmap_create){
 		.bytes = (DRIVEN_PAGES + SPARE_PAGES) * fm_page_size(),
 		.memory = FAULTMAP_MEMORY_VMALLOC,
-		.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
+		.strategy = kind == FM_FRAME ? FAULTMAP_STRATEGY_LAZY_PFN :
+						FAULTMAP_STRATEGY_LAZY,
 	});
 	driven->reserved = fm_reserve(DRIVEN_PAGES + FM_TABLE_PAGES);
 	driven->table = driven->reserved + table - 1;
@@ -35,9 +36,17 @@ static void drop_driven(struct driven *driven)
 }
 
 /* The life of a mapping of @walk->pages from page @first of the buffer on. */
+static void touch(volatile char *at, bool write)
+{
+	if (write)
+		*at = 1;
+	else
+		*at;
+}
+
 static struct faultmap_stats drive(const struct driven *driven,
 				   const struct fm_walk *walk, size_t first,
-				   enum fm_hint hint)
+				   enum fm_hint hint, bool write)
 {
 	static const int advice[] = {
 		[FM_HINT_NONE] = MADV_NORMAL,
@@ -53,7 +62,7 @@ static struct faultmap_stats drive(const struct driven *driven,
 	madvise(map, walk->pages * page, advice[hint]);
 	ioctl(driven->fd, FAULTMAP_STATS_RESET);
 	for (i = 0; i < walk->n; i++)
-		*(volatile char *)(map + walk->touch[i] * page);
+		touch(map + walk->touch[i] * page, write);
 	stats = fm_stats(driven->fd);
 	mmap(map, walk->pages * page, PROT_NONE,
 	     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
@@ -66,13 +75,16 @@ static struct faultmap_stats drive(const struct driven *driven,
  * mapped from another page on.
  */
 static bool drive_as_simulated(struct __test_metadata *_metadata,
-			       const struct fm_walk *walk, size_t first, bool *same)
+			       const struct fm_walk *walk, size_t first,
+			       enum fm_kind kind, bool *same)
 {
 	static const enum fm_hint hints[] = {
 		FM_HINT_NONE, FM_HINT_NONE, FM_HINT_RANDOM, FM_HINT_NONE,
 		FM_HINT_SEQUENTIAL, FM_HINT_SEQUENTIAL, FM_HINT_NONE,
 	};
-	struct fm_sim sim = { .costs = fm_measured_costs, .pages = walk->pages };
+	struct fm_sim sim = {
+		.costs = *fm_measured_costs[kind], .pages = walk->pages, .kind = kind,
+	};
 	struct fm_memory memory = { 0 };
 	struct faultmap_stats stats;
 	struct fm_replay replay;
@@ -80,23 +92,23 @@ static bool drive_as_simulated(struct __test_metadata *_metadata,
 	bool huge = false;
 	size_t i;
 
-	ASSERT_TRUE(new_driven(&driven));
+	ASSERT_TRUE(new_driven(&driven, kind));
 	for (i = 0; i < sizeof(hints) / sizeof(*hints) && !huge; i++) {
 		replay = fm_replay(walk, &sim, &memory, i + 1, hints[i]);
-		stats = drive(&driven, walk, first, hints[i]);
+		stats = drive(&driven, walk, first, hints[i], kind == FM_PAGE_WRITTEN);
 		huge = stats.huge_faults;
 		if (huge)
 			continue;
-		EXPECT_EQ(replay.faults, stats.read_faults);
+		EXPECT_EQ(replay.faults, stats.read_faults + stats.write_faults);
 		EXPECT_EQ(replay.mapped, stats.pages_installed);
-		*same = *same && replay.faults == stats.read_faults &&
+		*same = *same && replay.faults == stats.read_faults + stats.write_faults &&
 			replay.mapped == stats.pages_installed;
 	}
 	drop_driven(&driven);
 	return !huge;
 }
 
-TEST(driver_does_as_simulated)
+static void drive_all(struct __test_metadata *_metadata, enum fm_kind kind)
 {
 	static size_t touch[DRIVEN_PAGES];
 	struct fm_walk walk = { .pages = DRIVEN_PAGES, .touch = touch };
@@ -104,10 +116,6 @@ TEST(driver_does_as_simulated)
 	size_t i, j, first;
 	bool same = true;
 
-	if (access(FM_CONTROL, R_OK | W_OK))
-		SKIP(return, "faultmap is not loaded");
-	if (!fm_batches())
-		SKIP(return, "this kernel has no apply_to_page_range() for modules");
 	/* What a CPU has learned stays with it. */
 	ASSERT_TRUE(fm_run_on(0, sched_getcpu()));
 	for (i = 0; i < fm_nr_patterns; i++) {
@@ -116,7 +124,7 @@ TEST(driver_does_as_simulated)
 				continue;
 			first = 0;
 			while (first < SPARE_PAGES &&
-			       !drive_as_simulated(_metadata, &walk, first, &same))
+			       !drive_as_simulated(_metadata, &walk, first, kind, &same))
 				first++;
 			EXPECT_GT(SPARE_PAGES, first);
 			if (!same) {
@@ -125,6 +133,23 @@ TEST(driver_does_as_simulated)
 			}
 		}
 	}
+}
+
+TEST(driver_does_as_simulated)
+{
+	if (access(FM_CONTROL, R_OK | W_OK))
+		SKIP(return, "faultmap is not loaded");
+	if (!fm_batches())
+		SKIP(return, "this kernel has no apply_to_page_range() for modules");
+	drive_all(_metadata, FM_FRAME);
+}
+
+TEST(driver_does_as_simulated_by_page)
+{
+	if (access(FM_CONTROL, R_OK | W_OK))
+		SKIP(return, "faultmap is not loaded");
+	drive_all(_metadata, FM_PAGE_READ);
+	drive_all(_metadata, FM_PAGE_WRITTEN);
 }
 
 TEST_HARNESS_MAIN

@@ -212,7 +212,7 @@ TEST(look_stays_within_the_bounds)
 static size_t faults(const struct fm_walk *walk, struct fm_memory *memory,
 		     unsigned long mapping, enum fm_hint hint)
 {
-	struct fm_sim sim = { .costs = fm_measured_costs, .pages = walk->pages };
+	struct fm_sim sim = { .costs = *fm_measured_costs[FM_FRAME], .pages = walk->pages };
 
 	return fm_replay(walk, &sim, memory, mapping, hint).faults;
 }
@@ -265,7 +265,7 @@ TEST_F(walk, stream_fills_tables)
 /* Wide strides are answered page by page, once they are seen. */
 TEST_F(walk, strides_get_single_pages)
 {
-	struct fm_sim sim = { .costs = fm_measured_costs, .pages = PAGES };
+	struct fm_sim sim = { .costs = *fm_measured_costs[FM_FRAME], .pages = PAGES };
 	struct fm_replay replay;
 
 	touch_every(&self->walk, 64);
@@ -308,7 +308,7 @@ TEST_F(walk, history_fills_tables)
 /* One in so many is not filled at once: what is touched here and there from now on is seen. */
 TEST_F(walk, filled_tables_are_looked_at)
 {
-	struct fm_sim sim = { .costs = fm_measured_costs, .pages = PAGES };
+	struct fm_sim sim = { .costs = *fm_measured_costs[FM_FRAME], .pages = PAGES };
 	struct fm_replay replay;
 	unsigned int i;
 
@@ -325,7 +325,7 @@ TEST_F(walk, filled_tables_are_looked_at)
 /* Where no fault goes on with another, the next ones get single pages. */
 TEST_F(walk, scattered_touches_get_single_pages)
 {
-	struct fm_sim sim = { .costs = fm_measured_costs, .pages = PAGES };
+	struct fm_sim sim = { .costs = *fm_measured_costs[FM_FRAME], .pages = PAGES };
 	struct fm_replay replay;
 
 	ASSERT_TRUE(draw_random(&self->walk, 0.2));
@@ -351,7 +351,7 @@ TEST_F(walk, neighbouring_strides_fill_in)
 /* A mapping in which single pages were touched foretells one of single pages. */
 TEST_F(walk, history_spares_tables)
 {
-	struct fm_sim sim = { .costs = fm_measured_costs, .pages = PAGES };
+	struct fm_sim sim = { .costs = *fm_measured_costs[FM_FRAME], .pages = PAGES };
 	struct fm_replay cold, again;
 
 	ASSERT_TRUE(draw_random(&self->walk, 0.2));
@@ -370,7 +370,7 @@ static void expect_costs(struct __test_metadata *_metadata, enum fm_set which,
 {
 	const struct fm_pattern_set *set = &fm_pattern_sets[which];
 	struct fm_sim sim = {
-		.costs = fm_measured_costs, .pages = PAGES, .draws = DRAWS,
+		.costs = *fm_measured_costs[FM_FRAME], .pages = PAGES, .draws = DRAWS,
 	};
 	static struct fm_cells cells[64];
 	struct fm_summary s;
@@ -413,6 +413,43 @@ TEST(costs_are_not_those_of_the_tuning)
 	};
 
 	expect_costs(_metadata, FM_JUDGED, limits);
+}
+
+/* The dearest cell of @kind, first mapped, over windows of @pages as a power of two. */
+static double worst_over_fixed(struct __test_metadata *_metadata, enum fm_kind kind,
+			       unsigned int pages)
+{
+	const struct fm_pattern_set *set = &fm_pattern_sets[FM_TUNED];
+	static size_t touch[PAGES];
+	struct fm_walk walk = { .pages = PAGES, .touch = touch };
+	struct fm_sim sim = {
+		.costs = *fm_measured_costs[kind], .pages = PAGES, .kind = kind,
+	};
+	double ratio, worst = 0;
+	size_t i, j;
+
+	for (i = set->first; i < set->end; i++) {
+		for (j = 0; j < FM_SHARES; j++) {
+			struct fm_memory memory = { 0 };
+
+			if (!fm_draw(&walk, &fm_patterns[i], fm_shares[j], set->seed, true))
+				continue;
+			ratio = fm_replay(&walk, &sim, &memory, 1, FM_HINT_NONE).cost /
+				fm_find_best(&walk, &sim.costs).fixed[pages];
+			if (ratio > worst)
+				TH_LOG("%.2f: %s at %g %%", ratio, fm_patterns[i].name,
+				       fm_shares[j]);
+			worst = ratio > worst ? ratio : worst;
+		}
+	}
+	return worst;
+}
+
+/* A memfd maps a page for a write, and is an eighth dearer; for a read it maps 16. */
+TEST(pages_cost_about_what_a_memfd_does)
+{
+	EXPECT_GE(1.12, worst_over_fixed(_metadata, FM_PAGE_WRITTEN, 0));
+	EXPECT_GE(1.45, worst_over_fixed(_metadata, FM_PAGE_READ, 4));
 }
 
 TEST_HARNESS_MAIN

@@ -15,43 +15,80 @@
  */
 #include "window.h"
 
-/* A little less than what costs as much as a fault. */
-#define FM_START		8
-/* So much of what an earlier mapping has shown is believed, and of MADV_SEQUENTIAL. */
-#define FM_START_USUAL		40
-/* Of the samples, for each page of a start. */
-#define FM_FILL			2
-#define FM_FILL_HINTED		4
-/* Pages that cost as much as a fault: a smaller stride is better filled in. */
-#define FM_NARROW		13
-/* Of so many faults among single pages, one looks whether they stay single. */
-#define FM_PROBE_SINGLE		3
+/**
+ * struct fm_price - what follows from the price of a page
+ * @start: a little less than what costs as much as a fault
+ * @usual: so much of what an earlier mapping has shown is believed, and of MADV_SEQUENTIAL
+ * @fill: of the samples, for each page of a start, if the table is to be filled
+ * @fill_hinted: the same with MADV_RANDOM
+ * @narrow: pages that cost as much as a fault: a smaller stride is better filled in
+ * @least: a shorter run may be chance
+ * @probe: of so many faults among single pages, one looks whether they stay single
+ */
+struct fm_price {
+	unsigned char start;
+	unsigned char usual;
+	unsigned char fill;
+	unsigned char fill_hinted;
+	unsigned char narrow;
+	unsigned char least;
+	unsigned char probe;
+};
+
+/*
+ * A reference, a map count and statistics are kept for each struct page: a fault is worth
+ * three. A memfd maps one for a write, so that a table with few of them must not be
+ * filled, and 16 for a read.
+ */
+static const struct fm_price fm_prices[FM_NR_KINDS] = {
+	[FM_FRAME] = {
+		.start = 8, .usual = 40, .fill = 2, .fill_hinted = 4, .narrow = 13, .least = 1,
+		.probe = 3,
+	},
+	[FM_PAGE_READ] = {
+		.start = 8, .usual = 16, .fill = 4, .fill_hinted = 8, .narrow = 3, .least = 2,
+		.probe = 16,
+	},
+	[FM_PAGE_WRITTEN] = {
+		.start = 1, .usual = 8, .fill = 24, .fill_hinted = 24, .narrow = 3, .least = 2,
+		.probe = 16,
+	},
+};
+
 /* One in so many tables is not filled at once, to see whether it would be. */
 #define FM_PROBE_FILLED		32
+
+static const struct fm_price *fm_price(const struct fm_touch *touch)
+{
+	return &fm_prices[touch->kind];
+}
 
 /* A new mapping, or new advice. */
 static void fm_begin_mapping(struct fm_history *w, const struct fm_touch *touch)
 {
+	const struct fm_price *price = fm_price(touch);
+
 	/* What was advised is not what was learned. */
 	if (!w->start || w->hint == FM_HINT_RANDOM)
-		w->start = FM_START;
+		w->start = price->start;
 	w->mapping = touch->mapping;
 	w->hint = touch->hint;
 	/* Nothing comes over from another mapping. */
 	w->last = touch->page + FM_TABLE_PAGES;
 	w->step = 0;
-	if (w->start > FM_START_USUAL || w->hint == FM_HINT_SEQUENTIAL)
-		w->start = FM_START_USUAL;
+	if (w->start > price->usual || w->hint == FM_HINT_SEQUENTIAL)
+		w->start = price->usual;
 	if (w->hint == FM_HINT_RANDOM)
 		w->start = 1;
 }
 
-static void fm_learn_step(struct fm_history *w, unsigned long page)
+static void fm_learn_step(struct fm_history *w, const struct fm_touch *touch)
 {
+	unsigned long page = touch->page;
 	long step = page - w->last;
 
 	w->distance = step < 0 ? w->last - page : page - w->last;
-	w->strides = step == w->step && w->distance > FM_NARROW;
+	w->strides = step == w->step && w->distance > fm_price(touch)->narrow;
 	w->step = step;
 	w->last = page;
 }
@@ -62,19 +99,22 @@ static bool fm_comes_over(const struct fm_history *w, const struct fm_table_view
 	return view->empty && w->distance <= w->start;
 }
 
-static void fm_learn_start(struct fm_history *w, const struct fm_side *run)
+static void fm_learn_start(struct fm_history *w, const struct fm_touch *touch,
+			   const struct fm_side *run)
 {
 	unsigned int reach = 2 * run->reach;
 
 	if (!run->reach)
 		w->start -= w->start / 2;
-	else if (run->gap < FM_NEAR - 1 && w->start < reach)
+	else if (run->gap < fm_near(touch) - 1 && w->start < reach)
 		w->start = reach;
 }
 
-static bool fm_fills(const struct fm_history *w, const struct fm_table_view *view)
+static bool fm_fills(const struct fm_history *w, const struct fm_touch *touch,
+		     const struct fm_table_view *view)
 {
-	unsigned int fill = w->hint == FM_HINT_RANDOM ? FM_FILL_HINTED : FM_FILL;
+	const struct fm_price *price = fm_price(touch);
+	unsigned int fill = w->hint == FM_HINT_RANDOM ? price->fill_hinted : price->fill;
 
 	return view->sampled >= fill * w->start;
 }
@@ -148,9 +188,10 @@ struct fm_span fm_window_guess(struct fm_history *w,
 		fm_begin_mapping(w, touch);
 	if (touch->filled && ++w->skips % FM_PROBE_FILLED)
 		return fm_whole_table(touch);
-	fm_learn_step(w, touch->page);
-	single = w->strides || (w->start == 1 && w->distance > FM_NEAR && !empty);
-	single = single && ++w->skips % FM_PROBE_SINGLE;
+	fm_learn_step(w, touch);
+	single = w->strides || (w->start == 1 && w->distance > fm_near(touch) &&
+				(!empty || touch->kind != FM_FRAME));
+	single = single && ++w->skips % fm_price(touch)->probe;
 	return (struct fm_span){ touch->page, single };
 }
 
@@ -166,19 +207,26 @@ struct fm_span fm_window_choose(struct fm_history *w,
 				const struct fm_touch *touch,
 				const struct fm_table_view *view)
 {
-	const struct fm_side *run;
+	static const struct fm_side none;
+	const struct fm_side *run = &view->below, *other = &view->above;
 	struct fm_span span;
 
-	run = view->above.reach > view->below.reach ? &view->above : &view->below;
+	if (view->above.reach > view->below.reach) {
+		run = &view->above;
+		other = &view->below;
+	}
+	/* Amid pages that were touched in no order, some lie side by side. */
+	if (run->reach < fm_price(touch)->least || (touch->kind != FM_FRAME && other->reach))
+		run = &none;
 	if (run->reach)
 		w->down = run == &view->above;
 	else if (w->strides)
 		return (struct fm_span){ touch->page, 1 };
-	if (fm_fills(w, view))
+	if (fm_fills(w, touch, view))
 		span = fm_whole_table(touch);
 	else
 		span = fm_place(w, touch, run, fm_window_pages(w, run));
 	if (!fm_comes_over(w, view))
-		fm_learn_start(w, run);
+		fm_learn_start(w, touch, run);
 	return span;
 }

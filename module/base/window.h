@@ -24,8 +24,9 @@
 #define FM_SAMPLES		32
 /* A prime, so that no other stride of the pages meets all of them, or none. */
 #define FM_SAMPLE_STEP		13
-/* A neighbour within so many pages belongs to the same run. */
+/* A neighbour within so many pages belongs to the same run, of frames or of pages. */
 #define FM_NEAR			8
+#define FM_NEAR_PAGE		2
 /* Tables of which is known whether they became full; more share what is known. */
 #define FM_TABLES_KNOWN		1024
 
@@ -62,6 +63,9 @@ struct fm_history {
 	unsigned char hint;
 };
 
+/* A struct page costs more than a frame, and differs by how it is touched first. */
+enum fm_kind { FM_FRAME, FM_PAGE_READ, FM_PAGE_WRITTEN, FM_NR_KINDS };
+
 /**
  * struct fm_touch - a fault
  * @mapping: tells mappings apart
@@ -70,6 +74,7 @@ struct fm_history {
  * @hi: the page behind the last one; @lo and @hi lie in the same page table
  * @hint: as given by madvise(2)
  * @filled: its page table is empty, and became full the last time
+ * @kind: what it maps
  */
 struct fm_touch {
 	unsigned long mapping;
@@ -78,6 +83,7 @@ struct fm_touch {
 	unsigned long hi;
 	enum fm_hint hint;
 	bool filled;
+	enum fm_kind kind;
 };
 
 /**
@@ -119,8 +125,13 @@ struct fm_span {
 
 typedef bool (*fm_present_fn)(const void *table, unsigned long page);
 
+static __always_inline unsigned int fm_near(const struct fm_touch *touch)
+{
+	return touch->kind == FM_FRAME ? FM_NEAR : FM_NEAR_PAGE;
+}
+
 static __always_inline struct fm_side
-fm_look_aside(const void *table, unsigned long page, unsigned long room,
+fm_look_aside(const void *table, const struct fm_touch *touch, unsigned long room,
 	      int direction, fm_present_fn present, unsigned short *looked)
 {
 	struct fm_side side = { 0 };
@@ -128,11 +139,11 @@ fm_look_aside(const void *table, unsigned long page, unsigned long room,
 
 	for (i = 1; i <= room; i *= 2) {
 		++*looked;
-		if (present(table, page + direction * (long)i)) {
+		if (present(table, touch->page + direction * (long)i)) {
 			if (!side.reach)
 				side.gap = i > 2 ? i - 1 : i / 2;
 			side.reach = i;
-		} else if (side.reach || i >= FM_NEAR) {
+		} else if (side.reach || i >= fm_near(touch)) {
 			break;
 		}
 	}
@@ -179,10 +190,10 @@ fm_window_look(const void *table, const struct fm_touch *touch,
 {
 	struct fm_table_view view = { 0 };
 
-	view.below = fm_look_aside(table, touch->page,
+	view.below = fm_look_aside(table, touch,
 				   touch->page - touch->lo, -1, present,
 					 &view.looked);
-	view.above = fm_look_aside(table, touch->page,
+	view.above = fm_look_aside(table, touch,
 				   touch->hi - touch->page - 1, 1, present,
 					 &view.looked);
 	view.sampled = fm_sample(table, touch, 0, present, &view.looked);

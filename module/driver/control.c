@@ -24,13 +24,13 @@ static int faultmap_check_order(const struct faultmap_memory *memory,
 	return value > (memory->has_order ? MAX_PAGE_ORDER : 0) ? -EINVAL : 0;
 }
 
-/* Only frames that are mapped lazily can have company; only the eager are batched. */
+/* Only what is mapped lazily can have company; only the eager are batched. */
 static int faultmap_check_window(const struct faultmap_create *create)
 {
-	bool lazy_pfn = create->strategy == FAULTMAP_STRATEGY_LAZY_PFN;
 	bool eager = create->strategy == FAULTMAP_STRATEGY_EAGER;
+	bool lazy = fm_strategies[create->strategy]->lazy;
 
-	if (create->window > (lazy_pfn ? FAULTMAP_WINDOW_MAX : 1))
+	if (create->window > (lazy ? FAULTMAP_WINDOW_MAX : 1))
 		return -EINVAL;
 	return create->flags & FAULTMAP_CREATE_BATCHED && !eager ? -EINVAL : 0;
 }
@@ -83,7 +83,7 @@ faultmap_create_view(const struct faultmap_create *create)
 		view->view.batched = create->flags & FAULTMAP_CREATE_BATCHED;
 		if (view->view.batched)
 			view->view.window = FM_WINDOW_MAX;
-		else if (create->strategy == FM_LAZY_PFN)
+		else if (view->view.strategy->lazy)
 			view->view.window = create->window;
 	}
 	return view;

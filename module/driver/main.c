@@ -24,7 +24,7 @@ MODULE_PARM_DESC(on_demand, "the buffers of pages and vmalloc nodes get memory w
 
 unsigned int faultmap_window;
 module_param_named(window, faultmap_window, uint, 0444);
-MODULE_PARM_DESC(window, "pages to map around a fault on a lazy-pfn node, 1 to 512; 0 to learn it from the faults (default 0)");
+MODULE_PARM_DESC(window, "pages to map around a fault on a lazy node, 1 to 512; 0 to learn it from the faults (default 0)");
 
 static LIST_HEAD(faultmap_nodes);
 

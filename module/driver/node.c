@@ -138,7 +138,7 @@ static int faultmap_node_add(struct list_head *nodes, struct faultmap_buffer *bu
 		ret = PTR_ERR(node->view);
 		goto free_node;
 	}
-	if (strategy == FM_LAZY_PFN)
+	if (fm_strategies[strategy]->lazy)
 		node->view->view.window = faultmap_window;
 	ret = faultmap_node_register(node);
 	if (ret)

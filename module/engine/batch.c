@@ -55,6 +55,90 @@ struct fm_fill {
 	unsigned long installed;
 };
 
+static bool fm_present(const void *table, unsigned long page)
+{
+	return !pte_none(ptep_get((pte_t *)table + page % PTRS_PER_PTE));
+}
+
+static struct fm_span fm_guess_span(struct fm_fill *fill)
+{
+	struct fm_view *view = fill->file->view;
+	struct fm_touch *touch = &fill->touch;
+	struct fm_span span;
+
+	touch->filled = fill->empty && test_bit(fill->table, view->filled);
+	span = fm_window_guess(get_cpu_ptr(view->histories), touch, fill->empty);
+	put_cpu_ptr(view->histories);
+	if (touch->filled && !span.count)
+		clear_bit(fill->table, view->filled);
+	return span;
+}
+
+/* The CPU may be another one than at the guess; nothing depends on that. */
+static struct fm_span fm_choose_span(struct fm_fill *fill, pte_t *table)
+{
+	struct fm_table_view seen = { .empty = fill->empty };
+	struct fm_view *view = fill->file->view;
+	struct fm_touch *touch = &fill->touch;
+
+	if (fill->span.count)
+		return fill->span;
+	if (!seen.empty)
+		seen = fm_window_look(table, touch, fm_present);
+	fill->span = fm_window_choose(get_cpu_ptr(view->histories), touch, &seen);
+	put_cpu_ptr(view->histories);
+	/* Most are known to be: the line is read only. */
+	if (fm_window_fills(touch, &seen, &fill->span) && !test_bit(fill->table, view->filled))
+		set_bit(fill->table, view->filled);
+	return fill->span;
+}
+
+/* Where page tables are larger, a window stays in an aligned part of one. */
+#define FM_SPAN_SIZE	min(PMD_SIZE, FM_TABLE_PAGES << PAGE_SHIFT)
+
+/* What may be mapped along with a touch: its page table, the VMA, the object. */
+static struct fm_touch fm_describe_touch(struct fm_file *file,
+					 struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long start = vmf->address & ~(FM_SPAN_SIZE - 1);
+	unsigned long page = vmf->address >> PAGE_SHIFT;
+	unsigned long npages = READ_ONCE(file->obj->npages);
+	struct fm_touch touch = {
+		.mapping = (unsigned long)vma->vm_private_data,
+		.page = page,
+		.lo = max(vma->vm_start, start) >> PAGE_SHIFT,
+		.hi = min(vma->vm_end - 1, start + FM_SPAN_SIZE - 1) >> PAGE_SHIFT,
+	};
+
+	if (file->view->strategy->by_page)
+		touch.kind = vmf->flags & FAULT_FLAG_WRITE ? FM_PAGE_WRITTEN : FM_PAGE_READ;
+	if (npages > vmf->pgoff)
+		touch.hi = min(touch.hi, page + (npages - vmf->pgoff) - 1);
+	touch.hi++;
+	if (vma->vm_flags & VM_RAND_READ)
+		touch.hint = FM_HINT_RANDOM;
+	else if (vma->vm_flags & VM_SEQ_READ)
+		touch.hint = FM_HINT_SEQUENTIAL;
+	return touch;
+}
+
+/* Starts a fill; true if there is nothing to it but the page that was touched. */
+static bool fm_fills_one(struct fm_fill *fill, struct vm_fault *vmf)
+{
+	const struct fm_view *view = fill->file->view;
+
+	if (view->window == 1)
+		return true;
+	fill->touch = fm_describe_touch(fill->file, vmf);
+	fill->table = (vmf->pgoff - (fill->touch.page - fill->touch.lo)) / FM_TABLE_PAGES %
+		      FM_TABLES_KNOWN;
+	fill->span = view->window ?
+		fm_window_fixed(view->window, &fill->touch) :
+		fm_guess_span(fill);
+	return fill->span.count == 1;
+}
+
 #if FM_HAVE_BATCH
 
 /* Fills what is empty of @n entries. */
@@ -128,44 +212,6 @@ static void fm_fill_span(struct fm_fill *fill, pte_t *pte,
 	}
 }
 
-static bool fm_present(const void *table, unsigned long page)
-{
-	return !pte_none(ptep_get((pte_t *)table + page % PTRS_PER_PTE));
-}
-
-static struct fm_span fm_guess_span(struct fm_fill *fill)
-{
-	struct fm_view *view = fill->file->view;
-	struct fm_touch *touch = &fill->touch;
-	struct fm_span span;
-
-	touch->filled = fill->empty && test_bit(fill->table, view->filled);
-	span = fm_window_guess(get_cpu_ptr(view->histories), touch, fill->empty);
-	put_cpu_ptr(view->histories);
-	if (touch->filled && !span.count)
-		clear_bit(fill->table, view->filled);
-	return span;
-}
-
-/* The CPU may be another one than at the guess; nothing depends on that. */
-static struct fm_span fm_choose_span(struct fm_fill *fill, pte_t *table)
-{
-	struct fm_table_view seen = { .empty = fill->empty };
-	struct fm_view *view = fill->file->view;
-	struct fm_touch *touch = &fill->touch;
-
-	if (fill->span.count)
-		return fill->span;
-	if (!seen.empty)
-		seen = fm_window_look(table, touch, fm_present);
-	fill->span = fm_window_choose(get_cpu_ptr(view->histories), touch, &seen);
-	put_cpu_ptr(view->histories);
-	/* Most are known to be: the line is read only. */
-	if (fm_window_fills(touch, &seen, &fill->span) && !test_bit(fill->table, view->filled))
-		set_bit(fill->table, view->filled);
-	return fill->span;
-}
-
 static int fm_fill_around(pte_t *pte, unsigned long addr, void *data)
 {
 	struct fm_fill *fill = data;
@@ -175,50 +221,6 @@ static int fm_fill_around(pte_t *pte, unsigned long addr, void *data)
 	fm_fill_span(fill, table + span.first % PTRS_PER_PTE,
 		     span.first << PAGE_SHIFT, span.count);
 	return 0;
-}
-
-/* Where page tables are larger, a window stays in an aligned part of one. */
-#define FM_SPAN_SIZE	min(PMD_SIZE, FM_TABLE_PAGES << PAGE_SHIFT)
-
-/* What may be mapped along with a touch: its page table, the VMA, the object. */
-static struct fm_touch fm_describe_touch(struct fm_file *file,
-					 struct vm_fault *vmf)
-{
-	struct vm_area_struct *vma = vmf->vma;
-	unsigned long start = vmf->address & ~(FM_SPAN_SIZE - 1);
-	unsigned long page = vmf->address >> PAGE_SHIFT;
-	unsigned long npages = READ_ONCE(file->obj->npages);
-	struct fm_touch touch = {
-		.mapping = (unsigned long)vma->vm_private_data,
-		.page = page,
-		.lo = max(vma->vm_start, start) >> PAGE_SHIFT,
-		.hi = min(vma->vm_end - 1, start + FM_SPAN_SIZE - 1) >> PAGE_SHIFT,
-	};
-
-	if (npages > vmf->pgoff)
-		touch.hi = min(touch.hi, page + (npages - vmf->pgoff) - 1);
-	touch.hi++;
-	if (vma->vm_flags & VM_RAND_READ)
-		touch.hint = FM_HINT_RANDOM;
-	else if (vma->vm_flags & VM_SEQ_READ)
-		touch.hint = FM_HINT_SEQUENTIAL;
-	return touch;
-}
-
-/* Starts a fill; true if there is nothing to it but the page that was touched. */
-static bool fm_fills_one(struct fm_fill *fill, struct vm_fault *vmf)
-{
-	const struct fm_view *view = fill->file->view;
-
-	if (view->window == 1)
-		return true;
-	fill->touch = fm_describe_touch(fill->file, vmf);
-	fill->table = (vmf->pgoff - (fill->touch.page - fill->touch.lo)) / FM_TABLE_PAGES %
-		      FM_TABLES_KNOWN;
-	fill->span = view->window ?
-		fm_window_fixed(view->window, &fill->touch) :
-		fm_guess_span(fill);
-	return fill->span.count == 1;
 }
 
 static vm_fault_t fm_fill_lazily(struct fm_fill *fill, struct vm_fault *vmf)
@@ -312,12 +314,6 @@ int fm_make_first_table(struct vm_area_struct *vma)
 
 #else /* !FM_HAVE_BATCH */
 
-/* Without apply_to_page_range(), frames go in one by one. */
-static bool fm_fills_one(struct fm_fill *fill, struct vm_fault *vmf)
-{
-	return true;
-}
-
 static vm_fault_t fm_fill_lazily(struct fm_fill *fill, struct vm_fault *vmf)
 {
 	return VM_FAULT_NOPAGE;
@@ -348,7 +344,8 @@ static vm_fault_t fm_insert_one(struct vm_fault *vmf, unsigned long pfn,
 static vm_fault_t fm_fill(struct fm_fill *fill, struct vm_fault *vmf,
 			  unsigned long pfn)
 {
-	if (fm_fills_one(fill, vmf))
+	/* Without apply_to_page_range(), frames go in one by one. */
+	if (!FM_HAVE_BATCH || fm_fills_one(fill, vmf))
 		return fm_insert_one(vmf, pfn, &fill->installed);
 	return fm_fill_lazily(fill, vmf);
 }
@@ -411,4 +408,111 @@ vm_fault_t fm_insert_around(struct fm_file *file,
 	if (file->view->window == 1 && fm_has_table(vmf->pmd))
 		return fm_insert_one(vmf, pfn, installed);
 	return fm_insert_some(file, vmf, pfn, installed);
+}
+
+/* The table below a PMD, or NULL; for as long as RCU keeps it, if madvise(2) frees it. */
+static pte_t *fm_find_table(pmd_t *pmdp)
+{
+	pmd_t pmd = pmdp_get_lockless(pmdp);
+
+	return pmd_none(pmd) || pmd_leaf(pmd) ? NULL : pte_offset_kernel(&pmd, 0);
+}
+
+/* How many pages of a span are not mapped. */
+static unsigned long fm_count_empty(const struct fm_span *span, pmd_t *pmd)
+{
+	unsigned long empty = span->count;
+	pte_t *pte, *end;
+
+	rcu_read_lock();
+	pte = fm_find_table(pmd);
+	if (pte) {
+		pte += span->first % PTRS_PER_PTE;
+		for (end = pte + span->count; pte < end; pte++)
+			empty -= !pte_none(ptep_get(pte));
+	}
+	rcu_read_unlock();
+	return empty;
+}
+
+/* A marker, as userfaultfd(2) sets them, is none of its page. */
+static bool fm_is_mapped(const struct vm_fault *vmf)
+{
+	bool mapped;
+	pte_t *table;
+
+	rcu_read_lock();
+	table = fm_find_table(vmf->pmd);
+	mapped = table && pte_present(ptep_get(table + pte_index(vmf->address)));
+	rcu_read_unlock();
+	return mapped;
+}
+
+/* By a look at the table, without its lock: false if the page that was touched is all. */
+static bool fm_look_and_choose(struct fm_fill *fill, struct vm_fault *vmf)
+{
+	struct fm_span span;
+	pte_t *table;
+
+	rcu_read_lock();
+	table = fm_find_table(vmf->pmd);
+	fill->empty = !table;
+	span = fm_choose_span(fill, table);
+	rcu_read_unlock();
+	return span.count > 1;
+}
+
+/*
+ * The kernel maps what is there of the span, and does not tell how much that was. The lock
+ * keeps out others that would map some meanwhile.
+ */
+static vm_fault_t fm_map_pages_of_span(struct fm_fill *fill, struct vm_fault *vmf)
+{
+	pgoff_t first = vmf->pgoff - (fill->touch.page - fill->span.first);
+	struct mutex *lock = fm_pmd_lock(vmf->pmd);
+	unsigned long before, after;
+	vm_fault_t ret;
+
+	mutex_lock(lock);
+	before = fm_count_empty(&fill->span, vmf->pmd);
+	ret = filemap_map_pages(vmf, first, first + fill->span.count - 1);
+	after = fm_count_empty(&fill->span, vmf->pmd);
+	/* The window of another thread has brought it in. */
+	if (!ret && fm_is_mapped(vmf))
+		ret = VM_FAULT_NOPAGE;
+	mutex_unlock(lock);
+	/* Or madvise(2) has taken some away. */
+	if (before > after)
+		fill->installed = before - after;
+	return ret;
+}
+
+/**
+ * fm_insert_pages_around() - answer a touch by its page, and some around it
+ * @file: the file mapped
+ * @vmf: the fault, which makes no private copy
+ * @installed: becomes the number of pages that were not mapped before; 0 at first
+ *
+ * The pages are where the kernel looks for those of a file, by fm_folio_adopt(), and it maps
+ * them as it does around a read of a file.
+ *
+ * Context: the mmap_lock or the VMA lock is held for reading, in a read section of
+ * the object.
+ * Return: VM_FAULT_NOPAGE; 0 if the page that was touched is still to be mapped.
+ */
+vm_fault_t fm_insert_pages_around(struct fm_file *file, struct vm_fault *vmf,
+				  unsigned long *installed)
+{
+	struct fm_fill fill = {
+		.file = file,
+		.vma = vmf->vma,
+		.empty = !fm_has_table(vmf->pmd),
+	};
+	vm_fault_t ret;
+
+	if (fm_fills_one(&fill, vmf) || !fm_look_and_choose(&fill, vmf))
+		return 0;
+	ret = fm_map_pages_of_span(&fill, vmf);
+	*installed = fill.installed;
+	return ret;
 }

@@ -3,6 +3,7 @@
  * Lazy mapping: a page is looked up and mapped when it is first touched.
  */
 #include <linux/pagemap.h>
+#include <linux/userfaultfd_k.h>
 
 #include "internal.h"
 #include "trace.h"
@@ -31,31 +32,22 @@ vm_fault_t fm_refuse_fault(struct vm_fault *vmf)
  * whom to wait for: after synchronize_srcu() a fault that still saw the old
  * bounds holds the lock of its page.
  *
- * Return: VM_FAULT_LOCKED; VM_FAULT_SIGBUS if there is no page; VM_FAULT_RETRY,
- * with the mmap_lock still held, for who may not wait for the lock.
+ * Return: VM_FAULT_LOCKED; VM_FAULT_RETRY, with the mmap_lock still held, for who may
+ * not wait for the lock.
  */
-static vm_fault_t fm_lock_page(struct fm_file *file, struct vm_fault *vmf)
+static vm_fault_t fm_lock_page(struct vm_fault *vmf, struct page *page)
 {
-	vm_fault_t ret = VM_FAULT_LOCKED;
-	struct page *page;
-	int idx;
-
-	idx = fm_read_lock(file);
-	page = fm_resolve_page(file, vmf->pgoff);
-	if (!page) {
-		ret = VM_FAULT_SIGBUS;
-	} else if (trylock_page(page)) {
-		get_page(page);
-	} else if (fault_flag_allow_retry_first(vmf->flags) &&
-		   vmf->flags & FAULT_FLAG_RETRY_NOWAIT) {
-		ret = VM_FAULT_RETRY;
-	} else {
-		get_page(page);
-		lock_page(page);
-	}
-	fm_read_unlock(file, idx);
 	vmf->page = page;
-	return ret;
+	if (trylock_page(page)) {
+		get_page(page);
+		return VM_FAULT_LOCKED;
+	}
+	if (fault_flag_allow_retry_first(vmf->flags) &&
+	    vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_RETRY;
+	get_page(page);
+	lock_page(page);
+	return VM_FAULT_LOCKED;
 }
 
 static __always_inline void fm_count_fault(struct fm_file *file,
@@ -70,8 +62,33 @@ static __always_inline void fm_count_fault(struct fm_file *file,
 	trace_faultmap_fault(file->view, vmf, installed);
 }
 
+/*
+ * Copies are made one by one, what is protected from writing page by page is left alone,
+ * and of a block the kernel maps more than a page anyway.
+ */
+static bool fm_may_have_company(const struct fm_file *file, const struct vm_fault *vmf,
+				struct page *page)
+{
+	return file->view->window != 1 && !vmf->cow_page && !PageCompound(page) &&
+	       !uffd_disable_fault_around(vmf->vma);
+}
+
+/* Around a page, or the page alone, referenced and locked. */
+static vm_fault_t fm_find_page(struct fm_file *file, struct vm_fault *vmf,
+			       unsigned long *around)
+{
+	struct page *page = fm_resolve_page(file, vmf->pgoff);
+	vm_fault_t ret = 0;
+
+	if (!page)
+		return VM_FAULT_SIGBUS;
+	if (fm_may_have_company(file, vmf, page))
+		ret = fm_insert_pages_around(file, vmf, around);
+	return ret ?: fm_lock_page(vmf, page);
+}
+
 /**
- * fm_lazy_fault() - answer a touch by a page
+ * fm_lazy_fault() - answer a touch by a page, and maybe some around it
  * @vmf: the fault
  *
  * Bounds are checked here and not only at mmap(2): nothing calls a driver when
@@ -79,21 +96,27 @@ static __always_inline void fm_count_fault(struct fm_file *file,
  * same reason the state comes from the file and not from vm_private_data.
  *
  * Context: the mmap_lock or the VMA lock is held for reading.
- * Return: VM_FAULT_LOCKED with a locked page that the core owns, VM_FAULT_SIGBUS, or
- * VM_FAULT_RETRY.
+ * Return: VM_FAULT_LOCKED with a locked page that the core owns, VM_FAULT_NOPAGE if it is
+ * mapped already, VM_FAULT_SIGBUS, or VM_FAULT_RETRY.
  */
 vm_fault_t fm_lazy_fault(struct vm_fault *vmf)
 {
 	struct fm_file *file = vmf->vma->vm_file->private_data;
-	vm_fault_t ret = fm_lock_page(file, vmf);
+	unsigned long around = 0;
+	vm_fault_t ret;
+	int idx;
+
+	idx = fm_read_lock(file);
+	ret = fm_find_page(file, vmf, &around);
+	fm_read_unlock(file, idx);
 
 	if (ret == VM_FAULT_SIGBUS)
 		return fm_refuse_fault(vmf);
 	/* The kernel takes no page whose memory has failed. */
 	if (ret == VM_FAULT_LOCKED && unlikely(PageHWPoison(vmf->page)))
 		fm_refuse_fault(vmf);
-	else if (ret == VM_FAULT_LOCKED)
-		fm_count_fault(file, vmf, 1);
+	else if (ret != VM_FAULT_RETRY)
+		fm_count_fault(file, vmf, around + (ret == VM_FAULT_LOCKED));
 	return ret;
 }
 

@@ -164,6 +164,7 @@ struct fm_file;
  * struct fm_strategy - a way to map an object
  * @name: "eager", "lazy", "eager-page" or "lazy-pfn"
  * @id: its index in fm_strategies[]
+ * @lazy: it maps at the first touch, as many pages as the view's window says
  * @by_page: it maps struct pages, not frames
  * @cow: it maps private (copy-on-write) mappings right
  * @vm_ops: for every mapping
@@ -173,6 +174,7 @@ struct fm_file;
 struct fm_strategy {
 	const char *name;
 	enum fm_strategy_id id;
+	bool lazy;
 	bool by_page;
 	bool cow;
 	const struct vm_operations_struct *vm_ops;
@@ -203,7 +205,8 @@ struct fm_counters {
  * @strategy: how it is mapped
  * @batched: an eager mapping is filled as FM_LAZY_PFN would, by PMDs where they fit, and
  *	what it loses comes back by faults, as @window says; only if fm_can_batch()
- * @window: pages around a fault, or 0 to let @histories tell; fm_view_init() sets it to 1
+ * @window: of the lazy strategies, pages around a fault, or 0 to let @histories tell;
+ *	fm_view_init() sets it to 1. Of struct pages, only those that fm_folio_adopt() got
  * @histories: what each CPU has learned of the faults
  * @filled: a bit for each page table that became full the last time
  * @id: tells views apart in trace events

@@ -92,6 +92,8 @@ struct mutex *fm_pmd_lock(const pmd_t *pmd);
 void fm_batch_init(void);
 vm_fault_t fm_insert_around(struct fm_file *file, struct vm_fault *vmf,
 			    unsigned long *installed);
+vm_fault_t fm_insert_pages_around(struct fm_file *file, struct vm_fault *vmf,
+				  unsigned long *installed);
 int fm_insert_all_frames(struct fm_file *file, struct vm_area_struct *vma);
 int fm_make_first_table(struct vm_area_struct *vma);
 

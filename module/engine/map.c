@@ -66,6 +66,20 @@ int fm_vma_access(struct vm_area_struct *vma, unsigned long addr, void *buf,
 		       write ? FM_TO_OBJECT : FM_FROM_OBJECT);
 }
 
+/* Tells a mapping's history from those of others, for as long as it does not merge. */
+static void fm_number_mapping(struct vm_area_struct *vma)
+{
+	static atomic_long_t last_mapping;
+
+	vma->vm_private_data = (void *)atomic_long_inc_return(&last_mapping);
+}
+
+static int fm_lazy_mmap(struct fm_file *file, struct vm_area_struct *vma)
+{
+	fm_number_mapping(vma);
+	return 0;
+}
+
 /*
  * Without .open and .close, whose counts would be exact only where the kernel merges
  * no mappings: with .close, what mprotect(2) has split never merges back.
@@ -79,18 +93,17 @@ static const struct vm_operations_struct fm_lazy_vm_ops = {
 static const struct fm_strategy fm_lazy = {
 	.name		= "lazy",
 	.id		= FM_LAZY,
+	.lazy		= true,
 	.by_page	= true,
 	.cow		= true,
 	.vm_ops		= &fm_lazy_vm_ops,
+	.mmap		= fm_lazy_mmap,
 };
 
 static int fm_lazy_pfn_mmap(struct fm_file *file, struct vm_area_struct *vma)
 {
-	static atomic_long_t last_mapping;
-
 	vm_flags_set(vma, FM_REMAP_FLAGS);
-	/* VM_SPECIAL keeps it from merging, so it can tell its history apart. */
-	vma->vm_private_data = (void *)atomic_long_inc_return(&last_mapping);
+	fm_number_mapping(vma);
 	return 0;
 }
 
@@ -109,6 +122,7 @@ static const struct vm_operations_struct fm_lazy_pfn_vm_ops = {
 static const struct fm_strategy fm_lazy_pfn = {
 	.name	= "lazy-pfn",
 	.id	= FM_LAZY_PFN,
+	.lazy	= true,
 	/* vmf_insert_pfn() has a BUG for this. */
 	.cow	= false,
 	.vm_ops	= &fm_lazy_pfn_vm_ops,
@@ -248,16 +262,10 @@ EXPORT_SYMBOL_GPL(fm_mmap);
 /* Whether more than a page may be mapped at once, where alignment allows it. */
 static bool fm_maps_many(const struct fm_view *view)
 {
-	switch (view->strategy->id) {
-	case FM_EAGER:
-		return view->batched;
-	case FM_LAZY:
-		return FM_KEEP_FOLIOS && view->obj->has_huge;
-	case FM_LAZY_PFN:
-		return view->window != 1;
-	default:
-		return false;
-	}
+	bool folios = FM_KEEP_FOLIOS && view->obj->has_huge;
+
+	return view->batched || view->window != 1 ||
+	       (folios && view->strategy->id == FM_LAZY);
 }
 
 /**

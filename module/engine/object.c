@@ -145,7 +145,11 @@ EXPORT_SYMBOL_GPL(fm_object_destroy);
  * does: a kernel that would split a folio counts on these. Without them it would unmap
  * the folio everywhere, and drop references that mappings of frames never had.
  *
- * Until fm_folio_abandon(), the owner must not free it.
+ * A single page also goes where the kernel looks for the pages of a file, so that a fault
+ * may map it along with others, without a question for its offset. If there is no memory
+ * for that, it is mapped alone.
+ *
+ * Until fm_folio_abandon(), the owner must not free it, and must show nothing else there.
  */
 void fm_folio_adopt(struct fm_object *obj, struct folio *folio, pgoff_t pgoff)
 {
@@ -154,6 +158,10 @@ void fm_folio_adopt(struct fm_object *obj, struct folio *folio, pgoff_t pgoff)
 	folio_ref_add(folio, folio_nr_pages(folio));
 	folio->mapping = obj->inode->i_mapping;
 	folio->index = pgoff;
+	if (folio_test_large(folio))
+		return;
+	folio_mark_uptodate(folio);
+	xa_store_irq(&folio->mapping->i_pages, pgoff, folio, FM_GFP);
 }
 EXPORT_SYMBOL_GPL(fm_folio_adopt);
 
@@ -169,6 +177,8 @@ EXPORT_SYMBOL_GPL(fm_folio_adopt);
 void fm_folio_abandon(struct folio *folio)
 {
 	folio_lock(folio);
+	if (!folio_test_large(folio))
+		xa_erase_irq(&folio->mapping->i_pages, folio->index);
 	folio->mapping = NULL;
 	folio_ref_sub(folio, folio_nr_pages(folio));
 	folio_unlock(folio);

@@ -17,7 +17,7 @@ void m_draw_create(struct m_world *w, struct m_random *random, struct m_op *op)
 			       m_below(random, M_STRATEGIES) : w->config.strategy;
 	} while (!wrong && !m_supported(op->memory, op->strategy));
 	op->len = m_draw_size(w, random);
-	if (op->strategy == FAULTMAP_STRATEGY_LAZY_PFN)
+	if (m_has_window(op->strategy))
 		op->window = w->config.large ?
 			     (uint32_t[]){ 0, 1, 16, 512 }[m_below(random, 4)] : 1;
 	if (op->memory == FAULTMAP_MEMORY_PAGES && w->config.large)

@@ -19,10 +19,10 @@ static int check_bytes(uint64_t bytes)
 
 static int check_create(const struct m_op *op)
 {
-	bool frames = op->strategy == FAULTMAP_STRATEGY_LAZY_PFN;
+	uint32_t largest = m_has_window(op->strategy) ? FAULTMAP_WINDOW_MAX : 1;
 
 	if (op->memory > M_COHERENT || op->strategy >= M_STRATEGIES ||
-	    op->flags & M_BADFLAG || op->window > (frames ? FAULTMAP_WINDOW_MAX : 1) ||
+	    op->flags & M_BADFLAG || op->window > largest ||
 	    (op->flags & M_BATCHED && op->strategy != FAULTMAP_STRATEGY_EAGER))
 		return -EINVAL;
 	if (op->memory == FAULTMAP_MEMORY_PHYS ||
@@ -39,7 +39,7 @@ static int check_create(const struct m_op *op)
 static bool do_create(struct m_world *w, struct m_proc *p, const struct m_op *op,
 		      struct m_want *want)
 {
-	uint32_t window = op->strategy == FAULTMAP_STRATEGY_LAZY_PFN ? op->window : 1;
+	uint32_t window = m_has_window(op->strategy) ? op->window : 1;
 	struct m_buffer *buffer;
 	struct m_view *view;
 

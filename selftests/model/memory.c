@@ -16,6 +16,12 @@ bool m_supported(uint32_t memory, uint32_t strategy)
 	       strategy == FAULTMAP_STRATEGY_LAZY_PFN;
 }
 
+bool m_has_window(uint32_t strategy)
+{
+	return strategy == FAULTMAP_STRATEGY_LAZY ||
+	       strategy == FAULTMAP_STRATEGY_LAZY_PFN;
+}
+
 struct m_buffer *m_buffer_create(struct m_world *w, uint32_t memory, uint64_t npages,
 				 uint32_t order)
 {
@@ -48,8 +54,8 @@ static void buffer_put(struct m_world *w, struct m_buffer *buffer)
 /* Whether the number of faults can be told, or how many pages each may map. */
 static bool view_is_exact(const struct m_world *w, const struct m_view *view)
 {
-	if (view->strategy == FAULTMAP_STRATEGY_LAZY_PFN)
-		return view->window == 1;
+	if (view->window != 1)
+		return false;
 	if (view->strategy == FAULTMAP_STRATEGY_LAZY)
 		return !view->buffer->order || !m_since(w, 6, 12);
 	return true;

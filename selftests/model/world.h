@@ -115,6 +115,7 @@ static inline bool m_since(const struct m_world *w, int major, int minor)
 /* memory.c: buffers, views and files, and what they count; pages. */
 bool m_is_device(const struct m_buffer *buffer);
 bool m_supported(uint32_t memory, uint32_t strategy);
+bool m_has_window(uint32_t strategy);
 struct m_buffer *m_buffer_create(struct m_world *w, uint32_t memory, uint64_t npages,
 				 uint32_t order);
 struct m_view *m_view_create(struct m_world *w, struct m_buffer *buffer,
