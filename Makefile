@@ -32,7 +32,7 @@ help:
 	@echo '  make matrix             the selftests on every kernel, and notes/matrix.md of what they saw'
 	@echo '  make vm RUN='\''COMMAND'\''    one command in a guest with the module loaded; MODULE=DIR: yours, too'
 	@echo '  make vm                 a shell there'
-	@echo '  make test-windows       the selftests with other windows for lazy-pfn, and on demand'
+	@echo '  make test-windows       the selftests with other windows for lazy mappings, and on demand'
 	@echo '  make test-poisoned      the selftests on memory that nobody but the driver clears'
 	@echo '  make test-delays        races, REVOKE, RESIZE, unbinding and the model, the driver waiting at its'
 	@echo '                          functions by chance; SEED= again, SECONDS= for each case'

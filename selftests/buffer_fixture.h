@@ -206,8 +206,7 @@ FIXTURE_TEARDOWN(buffer)
 /* Nothing is mapped before it is touched. */
 static inline bool fm_is_lazy(const FIXTURE_VARIANT(buffer) *variant)
 {
-	return variant->strategy == FAULTMAP_STRATEGY_LAZY ||
-	       variant->strategy == FAULTMAP_STRATEGY_LAZY_PFN;
+	return fm_has_window(variant->strategy);
 }
 
 /* Struct pages are mapped, with a reference, and not bare frames. */

@@ -28,6 +28,10 @@ FIXTURE_VARIANT_ADD(demand, pages_lazy) {
 	.strategy = FAULTMAP_STRATEGY_LAZY, .window = 1, .block = 1,
 };
 
+FIXTURE_VARIANT_ADD(demand, pages_lazy_window) {
+	.strategy = FAULTMAP_STRATEGY_LAZY, .window = 16, .block = 1,
+};
+
 FIXTURE_VARIANT_ADD(demand, pages_lazy_pfn) {
 	.strategy = FAULTMAP_STRATEGY_LAZY_PFN, .window = 1, .block = 1,
 };
@@ -53,6 +57,10 @@ FIXTURE_VARIANT_ADD(demand, vmalloc_lazy) {
 	.window = 1, .block = 16,
 };
 
+FIXTURE_VARIANT_ADD(demand, vmalloc_lazy_window) {
+	.memory = FAULTMAP_MEMORY_VMALLOC, .strategy = FAULTMAP_STRATEGY_LAZY, .block = 16,
+};
+
 FIXTURE_VARIANT_ADD(demand, vmalloc_lazy_pfn) {
 	.memory = FAULTMAP_MEMORY_VMALLOC, .strategy = FAULTMAP_STRATEGY_LAZY_PFN,
 	.block = 16,
@@ -65,7 +73,7 @@ static int create(const FIXTURE_VARIANT(demand) *variant, unsigned int strategy,
 		.memory = variant->memory,
 		.strategy = strategy,
 		.order = variant->order,
-		.window = strategy == FAULTMAP_STRATEGY_LAZY_PFN ? variant->window : 1,
+		.window = fm_has_window(strategy) ? variant->window : 1,
 		.flags = FAULTMAP_CREATE_ON_DEMAND,
 	});
 }

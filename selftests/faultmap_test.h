@@ -39,12 +39,17 @@ static inline size_t fm_page_size(void)
 	return sysconf(_SC_PAGESIZE);
 }
 
+static inline bool fm_has_window(unsigned int strategy)
+{
+	return strategy == FAULTMAP_STRATEGY_LAZY || strategy == FAULTMAP_STRATEGY_LAZY_PFN;
+}
+
 /* One page for a fault, or what FAULTMAP_WINDOW says: the tests hold for any. */
 static inline unsigned int fm_window(unsigned int strategy)
 {
 	const char *window = getenv("FAULTMAP_WINDOW");
 
-	return window && strategy == FAULTMAP_STRATEGY_LAZY_PFN ? atoi(window) : 1;
+	return window && fm_has_window(strategy) ? atoi(window) : 1;
 }
 
 /* The kernels differ, and where only their version tells which it is, that does. */

@@ -359,6 +359,12 @@ static void expect_failed(struct __test_metadata *_metadata,
 	EXPECT_EQ(before.read_faults, after.read_faults);
 	EXPECT_EQ(before.pages_installed, after.pages_installed);
 	EXPECT_EQ(before.sigbus + 1, after.sigbus);
+	/* What is mapped around others does not bring it in. */
+	EXPECT_STAMPS(map, 0, FAILED);
+	EXPECT_STAMPS(map + at + self->page, FAILED + 1, FM_PAGES - FAILED - 1);
+	begin_failures();
+	EXPECT_EQ(SIGBUS, fm_write_at(map + at));
+	end_failures();
 	munmap(map, FM_PAGES * self->page);
 }
 

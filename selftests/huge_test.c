@@ -31,6 +31,7 @@ FIXTURE_VARIANT_ADD(huge, lazy_folios)
 	.create.memory = FAULTMAP_MEMORY_PAGES,
 	.create.order = 9,
 	.create.strategy = FAULTMAP_STRATEGY_LAZY,
+	.create.window = 1,
 };
 
 FIXTURE_VARIANT_ADD(huge, lazy_small_folios)
@@ -38,6 +39,7 @@ FIXTURE_VARIANT_ADD(huge, lazy_small_folios)
 	.create.memory = FAULTMAP_MEMORY_PAGES,
 	.create.order = 3,
 	.create.strategy = FAULTMAP_STRATEGY_LAZY,
+	.create.window = 1,
 };
 
 FIXTURE_VARIANT_ADD(huge, eager_page_folios)
@@ -511,6 +513,7 @@ static uint64_t faults_of_order(unsigned int order)
 		.bytes = SIZE,
 		.memory = FAULTMAP_MEMORY_PAGES,
 		.strategy = FAULTMAP_STRATEGY_LAZY,
+		.window = 1,
 		.order = order,
 	});
 	char *map = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -61,6 +61,14 @@ FIXTURE_VARIANT_ADD(inject, pages_lazy)
 {
 	.memory = FAULTMAP_MEMORY_PAGES,
 	.strategy = FAULTMAP_STRATEGY_LAZY,
+	.window = 1,
+};
+
+FIXTURE_VARIANT_ADD(inject, pages_lazy_window)
+{
+	.memory = FAULTMAP_MEMORY_PAGES,
+	.strategy = FAULTMAP_STRATEGY_LAZY,
+	.window = 16,
 };
 
 FIXTURE_VARIANT_ADD(inject, pages_eager_page)

@@ -241,7 +241,7 @@ function print_head()
 	print "  stands first."
 	print "* `-`: the operation has no meaning for this memory; the test says why."
 	print ""
-	print "`lazy-pfn` maps one page for a fault here (`window=1`); with larger windows it faults less often."
+	print "The lazy strategies map one page for a fault here (`window=1`); with larger windows they fault less often."
 	print ""
 	print "Kinds of memory that do not differ share a table. Where a kind lacks a strategy, the driver"
 	print "refuses the pair (`ioctl_test` unsupported_pairs)."

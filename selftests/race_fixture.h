@@ -26,11 +26,18 @@ FIXTURE_VARIANT(race)
 FIXTURE_VARIANT_ADD(race, lazy)
 {
 	.strategy = FAULTMAP_STRATEGY_LAZY,
+	.window = 1,
+};
+
+FIXTURE_VARIANT_ADD(race, lazy_window)
+{
+	.strategy = FAULTMAP_STRATEGY_LAZY,
 };
 
 FIXTURE_VARIANT_ADD(race, lazy_folio)
 {
 	.strategy = FAULTMAP_STRATEGY_LAZY,
+	.window = 1,
 	.order = 2,
 };
 
@@ -38,6 +45,15 @@ FIXTURE_VARIANT_ADD(race, lazy_vmalloc)
 {
 	.strategy = FAULTMAP_STRATEGY_LAZY,
 	.memory = FAULTMAP_MEMORY_VMALLOC,
+	.window = 1,
+	.large = true,
+};
+
+FIXTURE_VARIANT_ADD(race, lazy_vmalloc_window)
+{
+	.strategy = FAULTMAP_STRATEGY_LAZY,
+	.memory = FAULTMAP_MEMORY_VMALLOC,
+	.window = 64,
 	.large = true,
 };
 
