@@ -28,7 +28,7 @@ static const struct {
 	{ "lazy-pfn",	   FAULTMAP_STRATEGY_LAZY_PFN, 0, false },
 };
 
-/* "lazy-pfn/16"; without a number the window is the driver's to choose. */
+/* "lazy/16"; without a number the window is the driver's to choose. */
 static bool describe(struct faultmap_create *create, struct source *source,
 		     const char *strategy)
 {
@@ -151,8 +151,9 @@ bool fm_make_source(struct source *source, const struct subject *subject)
 	if (!describe(&create, source, subject->strategy))
 		exit_err("plan: no strategy %s", subject->strategy);
 	source->driver = true;
-	source->learns = create.strategy == FAULTMAP_STRATEGY_LAZY_PFN &&
-			 !create.window;
+	source->learns = !create.window &&
+			 (create.strategy == FAULTMAP_STRATEGY_LAZY_PFN ||
+			  create.strategy == FAULTMAP_STRATEGY_LAZY);
 	if (subject->layout == CONTIGUOUS && create.bytes > FM_BLOCK_BYTES)
 		create.bytes = FM_BLOCK_BYTES;
 	source->fd = create_buffer(&create);

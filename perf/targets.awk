@@ -68,7 +68,9 @@ at("part") == "cold" { cold[access, cell] = total }
 at("hint") != "none" { next }
 at("layout") == "scattered" && strategy == "batched" { batched[access, cell] = total }
 at("layout") == "scattered" && strategy == "lazy-pfn/auto" { eager[access, cell] = at("kernel_eager") }
-at("layout") == "scattered" && strategy == "lazy" { lazy[access, cell] = total }
+at("layout") == "scattered" && strategy == "eager-page" { inserted[access, cell] = total }
+at("layout") == "scattered" && strategy == "lazy/1" { lone[access, cell] = total }
+strategy == "lazy/auto" && at("history") == "first" { lazy[access, cell] = total }
 strategy == "memfd" { memfd[access, cell] = total }
 at("layout") == "contiguous" {
 	apart[access, strategy, cell] = total
@@ -77,10 +79,11 @@ at("layout") == "contiguous" {
 strategy == "tmpfs-huge" { apart[access, strategy, cell] = total }
 
 # Whatever is done with a page, the same is asked.
-function judge_access(a, title,	c, full, touch, auto, key)
+function judge_access(a, title,	c, full, touch, rare, auto, key)
 {
 	full = "sequential 100 %"
 	touch = "stride-512 0.2 %"
+	rare = "random 0.2 %"
 	auto = "lazy-pfn/auto"
 	judge(1, "kernel eager / lazy-pfn, 2 MiB blocks, all " title, ">=", 15, over(least[a, full], apart[a, auto, full]), full)
 	judge(1, "batched / lazy-pfn, 2 MiB blocks, all " title, ">=", 1, over(apart[a, "batched", full], apart[a, auto, full]), full)
@@ -104,8 +107,10 @@ function judge_access(a, title,	c, full, touch, auto, key)
 		if (c[1] == a)
 			worst("lazy " a, over(lazy[key], memfd[key]), c[2])
 	}
-	judge(4, "lazy page by page / memfd, all " title, "<=", 0.85, over(lazy[a, full], memfd[a, full]), full)
-	judge(4, "lazy page by page / memfd, worst cell " title, "<=", 0.85, most["lazy " a], place["lazy " a])
+	judge(4, "lazy / memfd, single pages, all " title, "<=", a == "write" ? 0.30 : 0.85, over(lazy[a, full], memfd[a, full]), full)
+	judge(4, "lazy / memfd, single pages, worst cell " title, "<=", 1, most["lazy " a], place["lazy " a])
+	judge(4, "lazy / vm_insert_pages, all " title, "<=", 1.05, over(lazy[a, full], inserted[a, full]), full)
+	judge(4, "lazy / page by page, 0.2 % at random " title, "<=", 1.10, over(lazy[a, rare], lone[a, rare]), rare)
 }
 
 END {

@@ -4,17 +4,18 @@
 BEGIN {
 	FS = ","
 	rows = split("contiguous eager;contiguous batched;contiguous lazy;contiguous lazy-populate;contiguous lazy-pfn;own tmpfs-huge;" \
-		     "scattered eager;scattered batched;scattered eager-page;scattered lazy;scattered lazy-populate;scattered lazy-pfn;own memfd;own memfd-populate;own anon", row, ";")
+		     "scattered eager;scattered batched;scattered eager-page;scattered lazy/1;scattered lazy;scattered lazy-populate;scattered lazy-pfn;own memfd;own memfd-populate;own anon", row, ";")
 	title["contiguous eager"] = "2 MiB blocks: remap_pfn_range"
-	title["contiguous batched"] = "  batched, by PMDs"
-	title["contiguous lazy"] = "  lazy, a folio a fault"
+	title["contiguous batched"] = "  batched (PMDs from 6.12)"
+	title["contiguous lazy"] = "  lazy (folios from 6.12)"
 	title["contiguous lazy-populate"] = "  lazy, MADV_POPULATE_WRITE"
-	title["contiguous lazy-pfn"] = "  lazy-pfn, a PMD a fault"
+	title["contiguous lazy-pfn"] = "  lazy-pfn (PMDs from 6.12)"
 	title["own tmpfs-huge"] = "  tmpfs, huge=always"
 	title["scattered eager"] = "single pages: remap_pfn_range"
 	title["scattered batched"] = "  batched, by page tables"
 	title["scattered eager-page"] = "  vm_insert_pages"
-	title["scattered lazy"] = "  lazy, a page a fault"
+	title["scattered lazy/1"] = "  lazy, a page a fault"
+	title["scattered lazy"] = "  lazy, its first window"
 	title["scattered lazy-populate"] = "  lazy, MADV_POPULATE_WRITE"
 	title["scattered lazy-pfn"] = "  lazy-pfn, its first window"
 	title["own memfd"] = "  memfd"
