@@ -5,8 +5,11 @@
  * kernel counts since 6.13, and before where each page has a count of its own.
  */
 #include <linux/kvm.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include "buffer_fixture.h"
+#include "hold.h"
 
 #define GUEST_CODE	0x0
 #define GUEST_BUFFER	0x10000
@@ -321,6 +324,89 @@ TEST_F(buffer, guest_gets_what_comes_back)
 		EXPECT_TRUE(guest_wrote(map));
 	}
 	guest_end(&guest);
+}
+
+/* Two processes: the kernel has a page of the one locked while the guest of the other asks. */
+struct at_once {
+	struct hold locked, asks;
+	atomic_bool *ready;
+	char *map;
+	size_t size;
+};
+
+static int touch_and_be_held(struct at_once *it)
+{
+	hold_me(&it->locked);
+	return fm_read_at(it->map + READ_FROM * fm_page_size());
+}
+
+static int run_when_locked(struct at_once *it)
+{
+	struct guest guest;
+	int ret = guest_make(&guest, it->map, it->size);
+
+	it->asks.state->pid = getpid();
+	*it->ready = true;
+	while (!hold_is_held(&it->locked))
+		usleep(1000);
+	return ret ?: guest_run(&guest);
+}
+
+static pid_t start(struct at_once *it, int (*act)(struct at_once *it))
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(!!act(it));
+	}
+	return pid;
+}
+
+static bool ends_well(pid_t pid)
+{
+	int status;
+
+	return waitpid(pid, &status, 0) == pid && !status;
+}
+
+/*
+ * Of a page that somebody has locked, KVM asks first without waiting, lest its CPU does
+ * nothing meanwhile, and is told to try again; that is no fault.
+ */
+TEST_F(buffer, guest_does_not_wait_for_a_locked_page)
+{
+	struct at_once it = { .size = FM_PAGES * self->page };
+	pid_t guest, other;
+
+	if (!fm_is_by_page(variant) || !fm_is_lazy(variant))
+		SKIP(return, "no page is locked");
+	NEEDS_KVM();
+	if (!hold_possible())
+		SKIP(return, "no two CPUs, or no kprobes by perf, or not root");
+	it.map = fm_map(self, 0, FM_PAGES);
+	ASSERT_NE(MAP_FAILED, it.map);
+	it.ready = mmap(NULL, self->page, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_EQ(0, hold_open(&it.locked) ?: hold_open(&it.asks));
+	ASSERT_EQ(0, hold_probe(&it.locked, "fm_lazy_fault", HOLD_RETURN, 0));
+	ASSERT_EQ(0, hold_probe(&it.asks, "fm_lazy_fault", HOLD_ENTRY, 0));
+	ASSERT_TRUE(fm_run_on(0, 0));
+	guest = start(&it, run_when_locked);
+	while (!*it.ready)
+		usleep(1000);
+	other = start(&it, touch_and_be_held);
+	while (!hold_is_held(&it.locked))
+		usleep(1000);
+	while (hold_is_held(&it.locked) && it.asks.state->hits < 2)
+		usleep(1000);
+	EXPECT_LE(2, it.asks.state->hits);
+	hold_go_on(&it.locked);
+	EXPECT_TRUE(ends_well(other));
+	EXPECT_TRUE(ends_well(guest));
+	EXPECT_EQ(3, fm_faults(self->fd));
+	hold_close(&it.locked);
+	hold_close(&it.asks);
 }
 
 TEST_HARNESS_MAIN

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The limits: of one buffer, of all of them, and that shares are given back. */
 #include <pthread.h>
+#include <sys/prctl.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
+#include "hold.h"
 #include "memcg.h"
 #include "module_fixture.h"
 
@@ -187,6 +190,49 @@ TEST_F(module, failures_give_back)
 	}
 }
 
+#define NO_GROUPS	2
+
+/* Whose group is full, when there are no more pages to be had; the exit status. */
+static int write_in_full_group(int fd, size_t bytes)
+{
+	ssize_t ret = 0;
+
+	/* What a failure writes to is the process's own before: later it would be killed. */
+	if (pwrite(-1, "", 1, 0) != -1)
+		return 1;
+	if (!fm_enter_group() || fm_put(FM_GROUP "/memory.max", "8M"))
+		return NO_GROUPS;
+	for (size_t i = 0; i < bytes; i += fm_page_size())
+		ret = fm_errno(pwrite(fd, "", 1, i));
+	return ret != -ENOSPC;
+}
+
+/* Nor what a touch did not get; to write(2) is to touch. */
+TEST_F(module, touches_give_back)
+{
+	ASSERT_EQ(0, reload("max_total=16M"));
+	for (unsigned int memory = 0; memory <= FAULTMAP_MEMORY_VMALLOC; memory++) {
+		int status, fd = fm_create_as((struct faultmap_create){
+			.bytes = 16 * MIB,
+			.memory = memory,
+			.strategy = FAULTMAP_STRATEGY_LAZY,
+			.flags = FAULTMAP_CREATE_ON_DEMAND,
+		});
+		/* Who is in the group can hardly leave it, but by its end. */
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(write_in_full_group(fd, 16 * MIB));
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		fm_leave_group();
+		close(fd);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == NO_GROUPS)
+			SKIP(return, "no memory controller of cgroup v2");
+		EXPECT_EQ(0, status);
+		expect_left(_metadata, memory, 16 * MIB);
+	}
+}
+
 /* Puts a page of the buffer into a pipe, by reference. */
 static bool pin_page(int fd, int to)
 {
@@ -224,6 +270,43 @@ TEST_F(module, pinned_pages_count)
 		EXPECT_EQ((ssize_t)sizeof(page), read(pipes[0], page, sizeof(page)));
 		expect_left(_metadata, memory, 4 * MIB);
 	}
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* Until the group of the process has less than @bytes in use, or for 20 seconds. */
+static bool is_freed(long long bytes)
+{
+	int i;
+
+	for (i = 0; i < 200 && fm_charged() >= bytes; i++)
+		usleep(100000);
+	return i < 200;
+}
+
+/* It is freed without anybody's asking, also if it was looked at before in vain. */
+TEST_F(module, pinned_pages_are_freed)
+{
+	char page[fm_page_size()];
+	long long before;
+	int pipes[2], fd;
+
+	ASSERT_EQ(0, pipe(pipes));
+	if (!fm_enter_group()) {
+		fm_leave_group();
+		SKIP(return, "no memory controller of cgroup v2");
+	}
+	before = fm_charged();
+	fd = fm_create(FAULTMAP_MEMORY_VMALLOC, FAULTMAP_STRATEGY_LAZY, pages(2 * MIB));
+	ASSERT_TRUE(pin_page(fd, pipes[1]));
+	close(fd);
+	EXPECT_LT(before + MIB, fm_charged());
+	/* It is looked at each second. */
+	sleep(3);
+	EXPECT_LT(before + MIB, fm_charged());
+	EXPECT_EQ((ssize_t)sizeof(page), read(pipes[0], page, sizeof(page)));
+	EXPECT_TRUE(is_freed(before + MIB));
+	fm_leave_group();
 	close(pipes[0]);
 	close(pipes[1]);
 }
@@ -298,6 +381,104 @@ TEST_F(module, at_once)
 			ASSERT_EQ(10, race(memory, 25 * fm_page_size()));
 		expect_left(_metadata, memory, MIB);
 	}
+}
+
+/* How many bytes of code a function has, at most: where the next one begins. */
+static unsigned long code_size(const char *name)
+{
+	FILE *symbols = fopen("/proc/kallsyms", "r");
+	unsigned long at = 0, next = 0, address;
+	char line[512], symbol[256];
+
+	for (int pass = 0; pass < 2 && symbols; pass++) {
+		rewind(symbols);
+		while (fgets(line, sizeof(line), symbols)) {
+			if (sscanf(line, "%lx %*c %255s", &address, symbol) != 2)
+				continue;
+			if (!pass && !strcmp(symbol, name))
+				at = address;
+			else if (pass && address > at && (!next || address < next))
+				next = address;
+		}
+	}
+	if (symbols)
+		fclose(symbols);
+	return at ? next - at : 0;
+}
+
+/* More than a half of what there is. */
+#define MOST	(MIB / 8 * 5)
+
+/* What two processes, of which one is held, see of each other. */
+struct pair {
+	atomic_bool done;
+	int got;
+};
+
+static void make_when_held(struct hold *hold, struct pair *pair)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	hold_me(hold);
+	pair->got = make(FAULTMAP_MEMORY_PAGES, MOST) >= 0;
+	pair->done = true;
+	/* It has the buffer until the other one has tried, too. */
+	pause();
+	_exit(0);
+}
+
+/* One makes a buffer, and where it is held, another one does; how many got one. */
+static int make_two(struct hold *hold, struct pair *pair)
+{
+	int other, got;
+	pid_t pid;
+
+	pair->done = false;
+	hold->state->go_on = 0;
+	pid = fork();
+	if (!pid)
+		make_when_held(hold, pair);
+	while (!hold_is_held(hold) && !pair->done)
+		usleep(100);
+	other = make(FAULTMAP_MEMORY_PAGES, MOST);
+	hold_go_on(hold);
+	while (!pair->done)
+		usleep(100);
+	got = pair->got + (other >= 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	if (other >= 0)
+		close(other);
+	return got;
+}
+
+/* Wherever another one comes in between, and not by chance: one of two gets its share. */
+TEST_F(module, at_each_instruction)
+{
+	static const char function[] = "faultmap_limit_take";
+	struct pair *pair = mmap(NULL, sizeof(*pair), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned long size, offset, met = 0;
+	struct hold hold;
+
+	if (!hold_possible())
+		SKIP(return, "no two CPUs, or no kprobes by perf, or not root");
+	ASSERT_EQ(0, reload("max_total=1M"));
+	ASSERT_EQ(0, hold_open(&hold));
+	ASSERT_TRUE(fm_run_on(0, 0));
+	size = code_size(function);
+	for (offset = 0; offset < size; offset++) {
+		/* In the middle of one. */
+		if (hold_probe(&hold, function, HOLD_ENTRY, offset))
+			continue;
+		hold.state->hits = 0;
+		EXPECT_EQ(1, make_two(&hold, pair))
+			TH_LOG("at %#lx", offset);
+		met += hold.state->hits > 0;
+		hold_unprobe(&hold);
+	}
+	hold_close(&hold);
+	printf("# held at %lu instructions\n", met);
+	EXPECT_LT(5, met);
 }
 
 TEST_HARNESS_MAIN
