@@ -627,10 +627,34 @@ static size_t soak_up(int *fd)
 	return n;
 }
 
-/* Where no large block is free, small ones come, each at its place, and count as small. */
+static const unsigned int in_blocks[] = {
+	FAULTMAP_MEMORY_PAGES, FAULTMAP_MEMORY_DMA, FAULTMAP_MEMORY_COHERENT,
+};
+
+#define IN_BLOCKS	(sizeof(in_blocks) / sizeof(*in_blocks))
+
+/* Of a buffer that would be one block: in pages. A shrink leaves the first of them whole. */
+static size_t first_block(unsigned int memory)
+{
+	int fd = fm_create_as((struct faultmap_create){
+		.bytes = 2 << 20, .memory = memory, .strategy = FAULTMAP_STRATEGY_EAGER,
+		.order = memory == FAULTMAP_MEMORY_PAGES ? 9 : 0,
+	});
+	size_t pages = 0;
+
+	if (fd >= 0 && !resize(fd, 1))
+		pages = held(fd);
+	close(fd);
+	return pages;
+}
+
+/*
+ * Where no large block is free, small ones come, each at its place, and count as small;
+ * and not smaller than there are.
+ */
 TEST_F(module, small_blocks_count_as_small)
 {
-	size_t page = fm_page_size(), pages = (4 << 20) / page;
+	size_t page = fm_page_size(), pages = (4 << 20) / page, first[IN_BLOCKS];
 	struct fm_fragmented fragmented;
 	struct faultmap_info info = { 0 };
 	int fd, ret, soaked[SOAKED];
@@ -652,6 +676,8 @@ TEST_F(module, small_blocks_count_as_small)
 		SKIP(return, "this kernel has no huge pages to take memory by");
 	ASSERT_EQ(0, ret);
 	n = soak_up(soaked);
+	for (size_t i = 0; i < IN_BLOCKS; i++)
+		first[i] = first_block(in_blocks[i]);
 	for (size_t i = pages; i-- > 0; )
 		fm_stamp_page(at + i * page, i);
 	EXPECT_STAMPS(at, 0, pages);
@@ -662,6 +688,10 @@ TEST_F(module, small_blocks_count_as_small)
 	EXPECT_EQ(4 << 20, info.held);
 	/* Not in two large ones. */
 	EXPECT_LT(2, info.extents);
+	for (size_t i = 0; i < IN_BLOCKS; i++) {
+		EXPECT_LT(1, first[i]);
+		EXPECT_GT(512, first[i]);
+	}
 	munmap(at, 4 << 20);
 	close(fd);
 	/* All that may be had is to be had again. */

@@ -173,6 +173,50 @@ TEST_F(control, order_makes_extents)
 	close(fd);
 }
 
+/* How often a page of a mapping does not lie behind the one before it. */
+static unsigned int count_pieces(char *map, size_t pages)
+{
+	uint64_t before = 0, frame;
+	unsigned int pieces = 0;
+
+	for (size_t i = 0; i < pages; i++, before = frame) {
+		fm_read_at(map + i * fm_page_size());
+		frame = fm_pagemap(map + i * fm_page_size()) & FM_PM_FRAME;
+		pieces += frame != before + 1;
+	}
+	return pieces;
+}
+
+#define GROWN	256
+
+/* What a buffer gains, page by page, is a piece with what it had, if it lies behind that. */
+TEST_F(control, growth_makes_no_extents)
+{
+	struct faultmap_create arg = good();
+	struct faultmap_resize resize = { 0 };
+	struct faultmap_info info = { 0 };
+	size_t page = fm_page_size();
+	unsigned int pieces;
+	char *map;
+	int fd;
+
+	arg.bytes = page;
+	fd = fm_create_as(arg);
+	ASSERT_LE(0, fd);
+	for (size_t i = 1; i <= GROWN; i++) {
+		resize.bytes = i * page;
+		ASSERT_EQ(0, ioctl(fd, FAULTMAP_RESIZE, &resize));
+	}
+	map = mmap(NULL, GROWN * page, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	pieces = count_pieces(map, GROWN);
+	ASSERT_EQ(0, ioctl(fd, FAULTMAP_INFO, &info));
+	printf("# %u pieces\n", pieces);
+	EXPECT_EQ(pieces, info.extents);
+	munmap(map, GROWN * page);
+	close(fd);
+}
+
 /* More than the machine has. */
 TEST_F(control, too_large)
 {

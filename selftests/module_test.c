@@ -3,10 +3,12 @@
  * The module itself: it cannot be removed while it is in use, takes no bad
  * parameter, and can be loaded again after it went. FAULTMAP_KO names its file.
  */
+#include <linux/mount.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include "module_fixture.h"
@@ -42,6 +44,59 @@ TEST_F(module, load_and_unload_twice)
 		EXPECT_FALSE(exists("/dev/faultmap/pages-lazy"));
 		ASSERT_EQ(0, load(""));
 	}
+}
+
+static int load_engine(void)
+{
+	int fd = open(getenv("FAULTMAP_ENGINE_KO"), O_RDONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = fm_errno(syscall(SYS_finit_module, fd, "", 0));
+	close(fd);
+	return ret;
+}
+
+static int unload_engine(void)
+{
+	return fm_errno(syscall(SYS_delete_module, "faultmap_engine", O_NONBLOCK));
+}
+
+/* The number that the next mount without a device gets: the lowest that is free. */
+static int next_mount(void)
+{
+	int context = syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC), fd;
+	struct stat st;
+
+	if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		return -errno;
+	fd = syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0);
+	if (fstat(fd, &st))
+		return -errno;
+	close(fd);
+	close(context);
+	return minor(st.st_dev);
+}
+
+/* The engine is mounted where its objects have their inodes. */
+TEST_F(module, engine_leaves_no_mount)
+{
+	int before;
+
+	if (!getenv("FAULTMAP_ENGINE_KO"))
+		SKIP(return, "FAULTMAP_ENGINE_KO does not name the engine's file");
+	ASSERT_EQ(0, unload());
+	ASSERT_EQ(0, unload_engine());
+	before = next_mount();
+	ASSERT_LE(0, before);
+	ASSERT_EQ(0, load_engine());
+	ASSERT_EQ(0, load(""));
+	EXPECT_NE(before, next_mount());
+	ASSERT_EQ(0, unload());
+	ASSERT_EQ(0, unload_engine());
+	EXPECT_EQ(before, next_mount());
+	ASSERT_EQ(0, load_engine());
+	ASSERT_EQ(0, load(""));
 }
 
 TEST_F(module, nodes_are_for_root)

@@ -243,6 +243,49 @@ TEST_F(module, host_sees_what_is_written)
 	close(file);
 }
 
+/* Pages by which a mapping is out of step with the frames: where it is not, PMDs fit. */
+static const size_t steps[] = { 0, 1, 5, 256, 511 };
+
+/* By how many faults of 2 MiB it was mapped; -1 if it shows something else. */
+static long map_out_of_step(const struct bar *bar, size_t step)
+{
+	size_t page = fm_page_size(), pages = bar->size / page, i;
+	char *room = fm_reserve(pages + 1024), *map;
+	int fd = open_pci(bar, "lazy-pfn");
+	long faults = -fm_stats(fd).huge_faults, wrong = 0;
+
+	map = room + 512 * page - (unsigned long)room % (512 * page) + step * page;
+	if (mmap(map, bar->size, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) != map)
+		return -1;
+	for (i = 0; i < pages; i += 32)
+		wrong += fm_page_at(map + i * page) != (long)i;
+	faults += fm_stats(fd).huge_faults;
+	munmap(room, (pages + 1024) * page);
+	close(fd);
+	return wrong ? -1 : faults;
+}
+
+/* It is mapped by PMDs where these fit, and right everywhere. */
+TEST_F(module, mapped_in_step_and_out_of_step)
+{
+	struct bar bar;
+	long faults;
+	int fd;
+
+	FIND_BAR(&bar);
+	ASSERT_EQ(0, unload());
+	ASSERT_EQ(0, load("window=512"));
+	fd = open_pci(&bar, "lazy-pfn");
+	for (size_t i = 0; i < bar.size / fm_page_size(); i += 32)
+		ASSERT_EQ(0, fm_stamp(fd, i, 1));
+	close(fd);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		faults = map_out_of_step(&bar, steps[i]);
+		EXPECT_EQ(!steps[i] && fm_kernel_since(6, 12), faults > 0);
+		EXPECT_LE(0, faults);
+	}
+}
+
 /* Who is first has it: the range that phys= names, then the PCI device. */
 TEST_F(module, range_by_parameter)
 {
