@@ -74,6 +74,42 @@ TEST_F(module, refuses_bad_limits)
 	EXPECT_EQ(0, load("max_size=1M max_total=1T"));
 }
 
+/* What the file of a parameter says, all of which must be a number; or 0. */
+static unsigned long long parameter(const char *name)
+{
+	char path[64], text[64] = "", *end;
+	unsigned long long value;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/module/faultmap/parameters/%s", name);
+	file = fopen(path, "r");
+	if (!file)
+		return 0;
+	if (!fgets(text, sizeof(text), file))
+		text[0] = 0;
+	fclose(file);
+	value = strtoull(text, &end, 10);
+	return strcmp(end, "\n") ? 0 : value;
+}
+
+/* With a suffix, with none, by default, and where the machine has less. */
+TEST_F(module, limits_read_as_bytes)
+{
+	unsigned long long all = parameter("max_total");
+
+	EXPECT_LT(64 * MIB, all);
+	EXPECT_EQ(all, parameter("max_size"));
+	ASSERT_EQ(0, reload("max_size=1M max_total=65536K"));
+	EXPECT_EQ(MIB, parameter("max_size"));
+	EXPECT_EQ(64 * MIB, parameter("max_total"));
+	ASSERT_EQ(0, reload("max_total=2097152"));
+	EXPECT_EQ(2 * MIB, parameter("max_size"));
+	EXPECT_EQ(2 * MIB, parameter("max_total"));
+	ASSERT_EQ(0, reload("max_total=1P max_size=1T"));
+	EXPECT_EQ(all, parameter("max_size"));
+	EXPECT_EQ(all, parameter("max_total"));
+}
+
 TEST_F(module, max_size)
 {
 	size_t page = fm_page_size();

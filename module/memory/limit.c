@@ -13,16 +13,41 @@
 
 #include "memory.h"
 
-static char *max_size;
-module_param(max_size, charp, 0444);
+/**
+ * struct faultmap_limit - a parameter
+ * @given: what it was given as, NULL if it was not
+ * @npages: the limit in force
+ */
+struct faultmap_limit {
+	char *given;
+	unsigned long npages;
+};
+
+/* Who reads it wants a number, whatever it was given as. */
+static int faultmap_get_limit(char *buffer, const struct kernel_param *kp)
+{
+	const struct faultmap_limit *limit =
+		container_of(kp->arg, struct faultmap_limit, given);
+
+	return sysfs_emit(buffer, "%llu\n", (u64)limit->npages << PAGE_SHIFT);
+}
+
+static const struct kernel_param_ops param_ops_bytes = {
+	.set = param_set_charp,
+	.get = faultmap_get_limit,
+	.free = param_free_charp,
+};
+
+#define param_check_bytes	param_check_charp
+
+static struct faultmap_limit faultmap_max_size;
+module_param_named(max_size, faultmap_max_size.given, bytes, 0444);
 MODULE_PARM_DESC(max_size, "largest buffer that FAULTMAP_CREATE makes and FAULTMAP_RESIZE grows, in bytes, with an optional suffix K, M or G (default max_total)");
 
-static char *max_total;
-module_param(max_total, charp, 0444);
+static struct faultmap_limit faultmap_max_total;
+module_param_named(max_total, faultmap_max_total.given, bytes, 0444);
 MODULE_PARM_DESC(max_total, "most memory that all buffers may have at once, in bytes, with an optional suffix K, M or G (default the machine's)");
 
-static unsigned long faultmap_max_pages;
-static long faultmap_max_total;
 static atomic_long_t faultmap_total;
 
 /**
@@ -60,17 +85,18 @@ int faultmap_parse_bytes(const char *name, const char *value, u64 *bytes)
 	return -EINVAL;
 }
 
-static int faultmap_parse_limit(const char *name, const char *value,
-				unsigned long *npages)
+static int faultmap_parse_limit(const char *name, struct faultmap_limit *limit,
+				unsigned long most)
 {
 	u64 bytes;
 	int ret;
 
-	if (!value)
+	limit->npages = most;
+	if (!limit->given)
 		return 0;
-	ret = faultmap_parse_bytes(name, value, &bytes);
+	ret = faultmap_parse_bytes(name, limit->given, &bytes);
 	if (!ret)
-		*npages = min_t(u64, bytes >> PAGE_SHIFT, *npages);
+		limit->npages = min_t(u64, bytes >> PAGE_SHIFT, most);
 	return ret;
 }
 
@@ -83,16 +109,13 @@ static int faultmap_parse_limit(const char *name, const char *value,
  */
 int faultmap_limit_init(void)
 {
-	unsigned long npages = totalram_pages();
 	int ret;
 
-	ret = faultmap_parse_limit("max_total", max_total, &npages);
+	ret = faultmap_parse_limit("max_total", &faultmap_max_total, totalram_pages());
 	if (ret)
 		return ret;
-	faultmap_max_total = npages;
-	ret = faultmap_parse_limit("max_size", max_size, &npages);
-	faultmap_max_pages = npages;
-	return ret;
+	return faultmap_parse_limit("max_size", &faultmap_max_size,
+				    faultmap_max_total.npages);
 }
 
 /**
@@ -103,7 +126,7 @@ int faultmap_limit_init(void)
  */
 int faultmap_check_limit(unsigned long npages)
 {
-	return npages > faultmap_max_pages ? -EFBIG : 0;
+	return npages > faultmap_max_size.npages ? -EFBIG : 0;
 }
 
 /**
@@ -117,7 +140,7 @@ int faultmap_limit_take(unsigned long npages)
 	long total = atomic_long_read(&faultmap_total);
 
 	do {
-		if (npages > faultmap_max_total - total)
+		if (npages > faultmap_max_total.npages - total)
 			return -ENOSPC;
 	} while (!atomic_long_try_cmpxchg(&faultmap_total, &total, total + npages));
 	return 0;
