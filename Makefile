@@ -20,11 +20,12 @@ $(KDIR):
 	@exit 1
 
 help:
-	@echo 'The main job and the proof, in a guest that is set up by itself:'
-	@echo '  make compare            eager against lazy, measured on a stock kernel'
-	@echo '  make test               the selftests on the default kernel, $(KERNEL)'
-	@echo '  make test-all           the selftests on every kernel, $(kernels), and of the runner'
-	@echo '  make bench              every way of mapping, pattern and share, on one page; ten minutes'
+	@echo 'The main job and the proof, in a guest that is set up by itself, once, in a minute or so'
+	@echo '(all times are of two CPUs with nothing else to do):'
+	@echo '  make compare            eager against lazy, measured on a stock kernel; two minutes'
+	@echo '  make test               the selftests on the default kernel, $(KERNEL); seven to ten minutes'
+	@echo '  make test-all           the selftests on every kernel, $(kernels), and of the runner; 25 minutes'
+	@echo '  make bench              every way of mapping, pattern and share, on one page; six minutes'
 	@echo '  make regress            a few cells against their recorded costs'
 	@echo '  make profile            which functions of the kernel a mapping'"'"'s instructions go to, as flame'
 	@echo '                          graphs; STRATEGY=eager,lazy: what differs'
@@ -62,10 +63,10 @@ help:
 # By the environment, for the command may have quotes, dollars and lines.
 vm: export FAULTMAP_RUN = $(value RUN)
 vm:
-ifdef RUN
-	@$(vm) run "$$FAULTMAP_RUN"
-else
+ifeq ($(origin RUN),undefined)
 	@$(vm) shell
+else
+	@$(vm) run "$$FAULTMAP_RUN"
 endif
 
 test:
@@ -77,11 +78,8 @@ test-all:
 test-windows:
 	@selftests/test $(foreach w,0 2 16 512 demand,$(kernels:%=%:$(w)))
 
-# One guest for as long as asked, and a minute to come up and to shrink what it finds.
-soak: SECONDS ?= $(if $(MINUTES),$(shell expr $(MINUTES) '*' 60),600)
 soak:
-	@TIMEOUT=$$(($(SECONDS) + 400)) MODPARAMS="window=1 $(MODPARAMS)" $(vm) run \
-		'selftests/soak $(SECONDS)'
+	@selftests/soak $(if $(SECONDS),'SECONDS=$(SECONDS)') $(if $(MINUTES),'MINUTES=$(MINUTES)')
 
 matrix:
 	@selftests/test $(kernels)
@@ -107,7 +105,7 @@ test-setup:
 	@selftests/test setup
 
 strangers:
-	@STRANGERS=1 $(vm) run 'selftests/strangers $(ONLY)'
+	@selftests/strangers $(ONLY)
 
 coverage:
 	@selftests/coverage
@@ -142,8 +140,8 @@ lint:
 	@selftests/lint
 
 load: module
-	insmod module/faultmap_engine.ko
-	insmod module/faultmap.ko $(MODPARAMS)
+	@selftests/vm/load module/faultmap_engine.ko
+	@selftests/vm/load module/faultmap.ko $(MODPARAMS) || { rmmod faultmap_engine; exit 1; }
 
 unload:
 	rmmod faultmap faultmap_engine

@@ -1,15 +1,49 @@
 # SPDX-License-Identifier: GPL-2.0
-# What vm and its helpers share.  Sourced by bash.
+# What vm, its helpers and its callers share.  Sourced by bash; to know the kernels, it
+# needs vmdir.
+
+# Who speaks: a caller sets its own name.
+prog=vm
 
 say()
 {
-	echo "vm: $*" >&2
+	echo "$prog: $*" >&2
 }
 
 die()
 {
 	say "$*"
 	exit 1
+}
+
+# misused WORDS: an input is not understood; they name it, and what would be
+misused()
+{
+	say "$*"
+	exit 2
+}
+
+# check_number NAME VALUE
+check_number()
+{
+	[[ $2 =~ ^[1-9][0-9]{0,8}$ ]] ||
+		misused "$1=$2 is not a number: give a whole number above 0"
+}
+
+# check_parameters MODULE.KO PARAMETER...: the kernel ignores those that it does not
+# know.  It takes dashes for underscores, and two that each module has.
+check_parameters()
+{
+	local known parameter name
+
+	known=$(LC_ALL=C tr '\0' '\n' <"$1" |
+		LC_ALL=C sed -n 's/^parmtype=\([^:]*\):.*/\1/p' | sort | xargs)
+	shift
+	for parameter; do
+		name=${parameter%%=*}
+		[[ " $known async_probe dyndbg " == *" ${name//-/_} "* ]] ||
+			misused "MODPARAMS=$parameter: the module has no parameter ${name:-without a name}: choose among $known"
+	done
 }
 
 as_root()
