@@ -101,8 +101,29 @@ machine()
 	machine+=($QEMUFLAGS)
 }
 
+# watch_progress READER...: as long as they live, $run/progress tells, in seconds of
+# vm's, when the guest has last come further: when it loaded the module, or wrote
+# something that they read.
+watch_progress()
+{
+	local reader seen='' now io
+
+	while :; do
+		now=
+		[ ! -e "$run/error" ] || now=loaded
+		for reader; do
+			read -r io 2>/dev/null <"/proc/$reader/io" || return 0
+			now+=" $io"
+		done
+		[ "$now" = "$seen" ] || echo "$SECONDS" >"$run/progress"
+		seen=$now
+		sleep 2
+	done
+}
+
 # QEMU blocks, or fails, until somebody reads its pipes, and the readers wait
 # for QEMU: opening a pipe both ways lets go of a reader whose QEMU never came.
+# Nor may a reader go that nobody listens to any more: tee has another output then.
 run_guest()
 {
 	local readers=()
@@ -111,10 +132,11 @@ run_guest()
 		exec </dev/null
 	fi
 	mkfifo "$run/out" "$run/err"
-	{ cat || cat >/dev/null; } <"$run/out" {root_lock}<&- &
+	tee -p /dev/null <"$run/out" {root_lock}<&- &
 	readers+=($!)
-	{ cat >&2 || cat >/dev/null; } <"$run/err" {root_lock}<&- &
+	tee -p /dev/null <"$run/err" >&2 {root_lock}<&- &
 	readers+=($!)
+	watch_progress "${readers[@]}" >/dev/null 2>&1 </dev/null {root_lock}<&- &
 	run_job qemu "$TIMEOUT" "${machine[@]}" \
 		-chardev stdio,id=in,signal=off -device virtserialport,chardev=in,name=vm.in \
 		-chardev "file,id=out,path=$run/out" -device virtserialport,chardev=out,name=vm.out \
@@ -149,6 +171,22 @@ ended()
 		[ "$(cksum <"$run/dmesg")" = "$(cat "$run/end")" ]
 }
 
+# A guest that has written something lately is slow; one that has not, for as long as
+# any test may take or a third of its time, hangs.
+explain_timeout()
+{
+	local silent=$((qemu_ended - $(cat "$run/progress" 2>/dev/null || echo "$qemu_ended")))
+	local limit=$((TIMEOUT / 3 < 600 ? TIMEOUT / 3 : 600))
+
+	if [ ! -f "$run/error" ]; then
+		say "the guest had not come to loading the module after $TIMEOUT s, and was killed: TIMEOUT= for more, or see $run/console.log"
+	elif [ "$silent" -lt "$limit" ]; then
+		say "the guest took longer than $TIMEOUT s, and was killed: TIMEOUT= for more"
+	else
+		say "the guest was hung, silent for $silent s, and killed after $TIMEOUT s: see TIMEOUT"
+	fi
+}
+
 # Why there is no end: sets status.
 explain_death()
 {
@@ -156,9 +194,8 @@ explain_death()
 	[ ! -f "$run/console.log" ] || complaints "$run/console.log" || :
 	if [ -f "$run/end" ]; then
 		say "the guest could not write all its results: is the disk of $run full?"
-	elif [ "$qemu_seconds" -ge "$TIMEOUT" ] && [[ $qemu_status =~ ^(124|137)$ ]]; then
-		[ -f "$run/error" ] || say "it had not come to loading the module"
-		say "the guest was hung, and killed after $TIMEOUT s: see TIMEOUT"
+	elif [ $((qemu_ended - qemu_began)) -ge "$TIMEOUT" ] && [[ $qemu_status =~ ^(124|137)$ ]]; then
+		explain_timeout
 		status=124
 	elif [ "$qemu_status" -gt 128 ]; then
 		say "QEMU was killed by signal $((qemu_status - 128)): if by nobody, is the host out of memory? see MEM"
@@ -176,6 +213,18 @@ keep_counters()
 	fi
 }
 
+# Last, for it has the remedy.
+explain_error()
+{
+	[ -s "$run/error" ] || return 0
+	cat "$run/error" >&2
+	if [ -s "$run/status" ]; then
+		say "the module could not be unloaded: see above"
+	else
+		say "the module could not be loaded: see above"
+	fi
+}
+
 # The verdict: see usage.
 judge()
 {
@@ -184,10 +233,7 @@ judge()
 	if ended; then
 		keep_counters
 		[ ! -s "$run/status" ] || status=$(cat "$run/status")
-		if [ -s "$run/error" ]; then
-			say "the module: $(cat "$run/error")"
-			status=97
-		fi
+		[ ! -s "$run/error" ] || status=97
 		if ! complaints "$run/dmesg" "$(cat "$run/taint")"; then
 			say "the kernel complained: see above"
 			[ "$status" != 0 ] || status=99
@@ -197,6 +243,7 @@ judge()
 			say "the module left something behind: see above"
 			[ "$status" != 0 ] || status=99
 		fi
+		explain_error
 	else
 		explain_death
 	fi
@@ -207,9 +254,9 @@ judge()
 # boot run COMMAND, or boot shell
 boot()
 {
-	local machine accel cpus=CPU qemu_status=0 qemu_seconds
+	local machine accel cpus=CPU qemu_status=0 qemu_began qemu_ended
 
-	cp "$vmdir"/{guest,leaks} "$run"
+	cp "$vmdir"/{guest,leaks,lib.sh} "$run"
 	printf '%s' "${2:-}" >"$run/command"
 	echo "$MODPARAMS" >"$run/modparams"
 	echo "${TERM:-dumb}" >"$run/term"
@@ -217,12 +264,12 @@ boot()
 	machine
 	[ "$SMP" = 1 ] || cpus=CPUs
 	say "Linux $release (Debian $(cat "$root/etc/faultmap-version")), $accel, $SMP $cpus"
-	qemu_seconds=$SECONDS
+	qemu_began=$SECONDS
 	if [ "$1" = shell ]; then
 		run_terminal
 	else
 		run_guest
 	fi
-	qemu_seconds=$((SECONDS - qemu_seconds))
+	qemu_ended=$SECONDS
 	judge
 }

@@ -36,14 +36,39 @@ check_parameters()
 {
 	local known parameter name
 
-	known=$(LC_ALL=C tr '\0' '\n' <"$1" |
-		LC_ALL=C sed -n 's/^parmtype=\([^:]*\):.*/\1/p' | sort | xargs)
+	[ $# -gt 1 ] || return 0
+	known=$(LC_ALL=C grep -aoE 'parmtype=[A-Za-z0-9_]+' "$1")
+	known=${known//parmtype=/} known=${known//$'\n'/ }
 	shift
 	for parameter; do
 		name=${parameter%%=*}
 		[[ " $known async_probe dyndbg " == *" ${name//-/_} "* ]] ||
 			misused "MODPARAMS=$parameter: the module has no parameter ${name:-without a name}: choose among $known"
 	done
+}
+
+# words_of NAME MARK: what the kernel's log has of a module behind the MARK
+words_of()
+{
+	dmesg | awk -v name="] $1: " -v mark="$2" '
+		index($0, mark) { n = 0; next }
+		(at = index($0, name)) && !/taint/ { line[n++] = substr($0, at + 2) }
+		END { for (i = 0; i < n; i++) print line[i] }'
+}
+
+# insert_module MODULE.KO PARAMETER...: insmod, which leaves the reason why a module does
+# not load in the kernel's log: it is printed, in the module's own words.  Few processes
+# are started, for they take their time in a guest on a busy machine.
+insert_module()
+{
+	local name=${1##*/} mark
+
+	name=${name%.ko} name=${name//-/_} mark="insmod $BASHPID: $name"
+	echo "<6>$mark" >/dev/kmsg
+	insmod "$@" || {
+		words_of "$name" "$mark" >&2
+		return 1
+	}
 }
 
 as_root()
