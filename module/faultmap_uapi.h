@@ -100,9 +100,9 @@ enum faultmap_strategy_id {
  *	and the page table reach; 0 to let the driver learn it from the faults. For
  *	the lazy strategies; any other has 0 or 1. With FAULTMAP_STRATEGY_LAZY_PFN, 0 and
  *	FAULTMAP_WINDOW_MAX also map 2 MiB at once where they fit. With
- *	FAULTMAP_STRATEGY_LAZY, single pages are mapped around a single page that does not
- *	have to be copied; of a block, the kernel maps what it likes. All that a write
- *	maps counts as dirty.
+ *	FAULTMAP_STRATEGY_LAZY, a window holds only pages that are not part of a larger
+ *	block, and only if the fault makes no private copy; of a block, the kernel decides how
+ *	much to map. All that a write maps counts as dirty.
  * @flags: FAULTMAP_CREATE_* bits
  * @reserved: must be zero
  */
@@ -155,9 +155,9 @@ struct faultmap_info {
  * @write_faults: fault handler calls for a write that gave a page
  * @pages_installed: pages put into page tables: one for each fault, those of a window
  *	that were not there yet, 512 for a huge fault, or all of a mapping at an eager
- *	mmap(2). Of a page from a larger block, the kernel may map the whole block. Where a
- *	thread maps a window of struct pages and another, at that moment, one of them
- *	alone, both may count it; where that one unmaps some, they may not be counted.
+ *	mmap(2). Of a page from a larger block, the kernel may map the whole block. If another
+ *	thread maps one of the pages while a window of struct pages is being mapped, that page
+ *	may be counted twice; pages that it unmaps meanwhile may not be counted.
  * @sigbus: touches refused because the offset lies beyond the buffer, no memory was to be
  *	had on demand, the descriptor behind the mapping is revoked, or RESIZE has taken
  *	the page from a mapping of FAULTMAP_STRATEGY_EAGER, without FAULTMAP_CREATE_BATCHED

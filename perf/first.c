@@ -25,11 +25,10 @@ static const struct {
 		.strategy = FAULTMAP_STRATEGY_EAGER, .order = BLOCK_ORDER,
 	} },
 	{ "pages", "lazy", {
-		.strategy = FAULTMAP_STRATEGY_LAZY, .order = BLOCK_ORDER, .window = 1,
+		.strategy = FAULTMAP_STRATEGY_LAZY, .order = BLOCK_ORDER,
 	} },
 	{ "pages", "on-demand", {
-		.strategy = FAULTMAP_STRATEGY_LAZY, .window = 1,
-		.flags = FAULTMAP_CREATE_ON_DEMAND,
+		.strategy = FAULTMAP_STRATEGY_LAZY, .flags = FAULTMAP_CREATE_ON_DEMAND,
 	} },
 	{ "memfd", "lazy", { } },
 	{ "vmalloc", "eager", {
@@ -37,11 +36,10 @@ static const struct {
 	} },
 	{ "vmalloc", "lazy", {
 		.memory = FAULTMAP_MEMORY_VMALLOC, .strategy = FAULTMAP_STRATEGY_LAZY,
-		.window = 1,
 	} },
 	{ "vmalloc", "on-demand", {
 		.memory = FAULTMAP_MEMORY_VMALLOC, .strategy = FAULTMAP_STRATEGY_LAZY,
-		.window = 1, .flags = FAULTMAP_CREATE_ON_DEMAND,
+		.flags = FAULTMAP_CREATE_ON_DEMAND,
 	} },
 };
 

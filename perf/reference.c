@@ -25,10 +25,15 @@
 /* Newer than the headers of the oldest kernel. */
 #define MAP_TYPE_ARENA		33
 
+/* What fallocate(2) alone gives is not up to date, and no fault around it would map it. */
 static void give_memory(const char *name, int fd, size_t bytes)
 {
 	int ret = ftruncate(fd, bytes) ? errno : posix_fallocate(fd, 0, bytes);
+	size_t at;
 
+	for (at = 0; !ret && at < bytes; at += fm_page_size())
+		if (pwrite(fd, "", 1, at) != 1)
+			ret = errno;
 	if (ret)
 		exit_err("%s: no %zu bytes: %s", name, bytes, strerror(ret));
 }

@@ -18,11 +18,11 @@
 /**
  * struct fm_price - what follows from the price of a page
  * @start: a little less than what costs as much as a fault
- * @usual: so much of what an earlier mapping has shown is believed, and of MADV_SEQUENTIAL
- * @fill: of the samples, for each page of a start, if the table is to be filled
+ * @usual: the longest start that a new mapping takes over, and that of MADV_SEQUENTIAL
+ * @fill: a table is filled if so many samples for each page of a start are in use
  * @fill_hinted: the same with MADV_RANDOM
- * @narrow: pages that cost as much as a fault: a smaller stride is better filled in
- * @least: a shorter run may be chance
+ * @narrow: pages that cost as much as a fault; a stride up to that is filled in
+ * @least: the shortest reach that is taken for a run
  * @probe: of so many faults among single pages, one looks whether they stay single
  */
 struct fm_price {
@@ -36,9 +36,9 @@ struct fm_price {
 };
 
 /*
- * A reference, a map count and statistics are kept for each struct page: a fault is worth
- * three. A memfd maps one for a write, so that a table with few of them must not be
- * filled, and 16 for a read.
+ * A reference, a map count and statistics are kept for each struct page: a fault costs as
+ * much as three. To be no dearer than a memfd, which maps one page for a write and 16 for
+ * a read, a table that is written is filled only when most of it is in use.
  */
 static const struct fm_price fm_prices[FM_NR_KINDS] = {
 	[FM_FRAME] = {
@@ -215,7 +215,7 @@ struct fm_span fm_window_choose(struct fm_history *w,
 		run = &view->above;
 		other = &view->below;
 	}
-	/* Amid pages that were touched in no order, some lie side by side. */
+	/* With random touches, some mapped pages are neighbours by chance. */
 	if (run->reach < fm_price(touch)->least || (touch->kind != FM_FRAME && other->reach))
 		run = &none;
 	if (run->reach)

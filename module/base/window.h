@@ -24,7 +24,7 @@
 #define FM_SAMPLES		32
 /* A prime, so that no other stride of the pages meets all of them, or none. */
 #define FM_SAMPLE_STEP		13
-/* A neighbour within so many pages belongs to the same run, of frames or of pages. */
+/* A neighbour within so many frames, or struct pages, belongs to the same run. */
 #define FM_NEAR			8
 #define FM_NEAR_PAGE		2
 /* Tables of which is known whether they became full; more share what is known. */
@@ -63,7 +63,7 @@ struct fm_history {
 	unsigned char hint;
 };
 
-/* A struct page costs more than a frame, and differs by how it is touched first. */
+/* A struct page costs more than a frame, and not the same for a read and for a write. */
 enum fm_kind { FM_FRAME, FM_PAGE_READ, FM_PAGE_WRITTEN, FM_NR_KINDS };
 
 /**

@@ -410,7 +410,7 @@ vm_fault_t fm_insert_around(struct fm_file *file,
 	return fm_insert_some(file, vmf, pfn, installed);
 }
 
-/* The table below a PMD, or NULL; for as long as RCU keeps it, if madvise(2) frees it. */
+/* The table below a PMD, or NULL; valid inside an RCU section, though madvise(2) free it. */
 static pte_t *fm_find_table(pmd_t *pmdp)
 {
 	pmd_t pmd = pmdp_get_lockless(pmdp);
@@ -435,7 +435,7 @@ static unsigned long fm_count_empty(const struct fm_span *span, pmd_t *pmd)
 	return empty;
 }
 
-/* A marker, as userfaultfd(2) sets them, is none of its page. */
+/* A marker, as userfaultfd(2) sets them, does not count as mapped. */
 static bool fm_is_mapped(const struct vm_fault *vmf)
 {
 	bool mapped;
@@ -448,7 +448,7 @@ static bool fm_is_mapped(const struct vm_fault *vmf)
 	return mapped;
 }
 
-/* By a look at the table, without its lock: false if the page that was touched is all. */
+/* Looks at the table without its lock, and chooses: false if it is the touched page alone. */
 static bool fm_look_and_choose(struct fm_fill *fill, struct vm_fault *vmf)
 {
 	struct fm_span span;
@@ -463,8 +463,8 @@ static bool fm_look_and_choose(struct fm_fill *fill, struct vm_fault *vmf)
 }
 
 /*
- * The kernel maps what is there of the span, and does not tell how much that was. The lock
- * keeps out others that would map some meanwhile.
+ * The kernel maps what is there of the span, and does not tell how much that was: so entries
+ * are counted before and after. The lock keeps out other windows meanwhile.
  */
 static vm_fault_t fm_map_pages_of_span(struct fm_fill *fill, struct vm_fault *vmf)
 {
@@ -477,11 +477,11 @@ static vm_fault_t fm_map_pages_of_span(struct fm_fill *fill, struct vm_fault *vm
 	before = fm_count_empty(&fill->span, vmf->pmd);
 	ret = filemap_map_pages(vmf, first, first + fill->span.count - 1);
 	after = fm_count_empty(&fill->span, vmf->pmd);
-	/* The window of another thread has brought it in. */
+	/* The window of another thread may have mapped the touched page. */
 	if (!ret && fm_is_mapped(vmf))
 		ret = VM_FAULT_NOPAGE;
 	mutex_unlock(lock);
-	/* Or madvise(2) has taken some away. */
+	/* madvise(2) may have unmapped some: then none are counted. */
 	if (before > after)
 		fill->installed = before - after;
 	return ret;

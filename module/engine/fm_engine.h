@@ -206,7 +206,8 @@ struct fm_counters {
  * @batched: an eager mapping is filled as FM_LAZY_PFN would, by PMDs where they fit, and
  *	what it loses comes back by faults, as @window says; only if fm_can_batch()
  * @window: of the lazy strategies, pages around a fault, or 0 to let @histories tell;
- *	fm_view_init() sets it to 1. Of struct pages, only those that fm_folio_adopt() got
+ *	fm_view_init() sets it to 1. Windows of struct pages hold only single pages
+ *	that were passed to fm_folio_adopt()
  * @histories: what each CPU has learned of the faults
  * @filled: a bit for each page table that became full the last time
  * @id: tells views apart in trace events
