@@ -4,13 +4,12 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <string.h>
 
 #include "common.h"
 #include "options.h"
+#include "size.h"
 
-#define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define MAX_RUNS		1000000
 
 static void print_usage(FILE *out)
@@ -96,28 +95,12 @@ static unsigned long parse_number(const char *option, const char *arg,
 	return value;
 }
 
-/* log2 of what a suffix stands for, -1 if it is none */
-static int suffix_shift(const char *suffix)
-{
-	static const char * const suffixes[] = { "", "K", "M", "G" };
-	int i = find_name(suffixes, ARRAY_SIZE(suffixes), suffix);
-
-	return i < 0 ? -1 : i * 10;
-}
-
 static size_t parse_size(const char *arg)
 {
-	unsigned long long value;
-	char *end;
-	int shift;
+	size_t value;
 
-	errno = 0;
-	value = strtoull(arg, &end, 10);
-	shift = suffix_shift(end);
-	if (errno || end == arg || *arg == '-' || shift < 0 ||
-	    value > (unsigned long long)SSIZE_MAX >> shift)
+	if (!fm_parse_size(arg, &value))
 		exit_err("--size=%s: give bytes, such as 64M", arg);
-	value <<= shift;
 	if (!value || value % fm_page_size())
 		exit_err("--size=%s: give a multiple of the page size, %zu bytes", arg,
 			 fm_page_size());
