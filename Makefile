@@ -51,6 +51,7 @@ help:
 	@echo '  make lint               checkpatch, sparse, W=1, shellcheck, kernel-doc, ...'
 	@echo 'On this machine, where it takes modules:'
 	@echo '  make [KDIR=HEADERS]     build the module for a kernel at hand'
+	@echo '  make tools              build the command, tools/faultmap; man tools/faultmap.1'
 	@echo '  make load, make unload  load it (MODPARAMS="size=1G order=0"), remove it'
 	@echo '  make check              the selftests'
 	@echo '  make compare NATIVE=1   the comparison, by wall clock and hardware counters'
@@ -139,6 +140,9 @@ resize:
 lint:
 	@selftests/lint
 
+tools:
+	$(MAKE) -C tools
+
 load: module
 	@selftests/vm/load module/faultmap_engine.ko
 	@selftests/vm/load module/faultmap.ko $(MODPARAMS) || { rmmod faultmap_engine; exit 1; }
@@ -160,4 +164,4 @@ clean:
 clean-cache:
 	@$(vm) clean
 
-.PHONY: module help vm test test-all test-windows test-delays matrix test-runner test-setup compare bench regress profile resize winsim lint load unload check clean clean-cache test-poisoned strangers sanitizer-kernel sanitizer-6.12-kernel kcsan-kernel soak coverage mutants
+.PHONY: module help vm test test-all test-windows test-delays matrix test-runner test-setup compare bench regress profile resize winsim lint tools load unload check clean clean-cache test-poisoned strangers sanitizer-kernel sanitizer-6.12-kernel kcsan-kernel soak coverage mutants
