@@ -207,6 +207,8 @@ TEST_F(page_window, leaves_out_what_is_not_there)
 	map = mmap(self->map, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
 	ASSERT_NE(MAP_FAILED, map);
 	map[0] = 1;
+	/* Where it has just come into being, nothing is mapped around it. */
+	EXPECT_EQ(1, fm_stats(fd).pages_installed);
 	map[self->page] = 1;
 	ASSERT_EQ(0, ioctl(fd, FAULTMAP_INFO, &info));
 	EXPECT_EQ((block == 1 ? 2 : block) * self->page, info.held);

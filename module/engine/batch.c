@@ -51,6 +51,7 @@ struct fm_fill {
 	unsigned long table;		/* its bit in the view's */
 	struct fm_span span;		/* what is clear without a look */
 	bool empty;			/* the table, before the fault */
+	bool alone;			/* nothing but the page that was touched */
 	unsigned long count;		/* of an eager one: pages */
 	unsigned long installed;
 };
@@ -128,7 +129,7 @@ static bool fm_fills_one(struct fm_fill *fill, struct vm_fault *vmf)
 {
 	const struct fm_view *view = fill->file->view;
 
-	if (view->window == 1)
+	if (fill->alone)
 		return true;
 	fill->touch = fm_describe_touch(fill->file, vmf);
 	fill->table = (vmf->pgoff - (fill->touch.page - fill->touch.lo)) / FM_TABLE_PAGES %
@@ -370,12 +371,14 @@ static vm_fault_t fm_fill_anew(struct fm_fill *fill,
 }
 
 static noinline vm_fault_t fm_insert_some(struct fm_file *file, struct vm_fault *vmf,
-					  unsigned long pfn, unsigned long *installed)
+					  unsigned long pfn, bool alone,
+					  unsigned long *installed)
 {
 	struct fm_fill fill = {
 		.file = file,
 		.vma = vmf->vma,
 		.empty = !fm_has_table(vmf->pmd),
+		.alone = alone,
 	};
 	vm_fault_t ret;
 
@@ -400,14 +403,15 @@ static noinline vm_fault_t fm_insert_some(struct fm_file *file, struct vm_fault 
 vm_fault_t fm_insert_around(struct fm_file *file,
 			    struct vm_fault *vmf, unsigned long *installed)
 {
+	bool alone = file->view->window == 1 || fm_is_new(file, vmf->pgoff);
 	unsigned long pfn;
 
 	if (!fm_resolve(file, vmf->pgoff, 1, true, &pfn))
 		return VM_FAULT_SIGBUS;
 	/* Where a single page is all, and a table is there, nothing is left to decide. */
-	if (file->view->window == 1 && fm_has_table(vmf->pmd))
+	if (alone && fm_has_table(vmf->pmd))
 		return fm_insert_one(vmf, pfn, installed);
-	return fm_insert_some(file, vmf, pfn, installed);
+	return fm_insert_some(file, vmf, pfn, alone, installed);
 }
 
 /* The table below a PMD, or NULL; valid inside an RCU section, though madvise(2) free it. */

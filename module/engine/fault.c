@@ -63,26 +63,27 @@ static __always_inline void fm_count_fault(struct fm_file *file,
 }
 
 /*
- * Copies are made one by one, what is protected from writing page by page is left alone,
- * and of a block the kernel maps more than a page anyway.
+ * Copies are made one by one, and what is protected from writing page by page is left
+ * alone.
  */
-static bool fm_may_have_company(const struct fm_file *file, const struct vm_fault *vmf,
-				struct page *page)
+static bool fm_may_have_company(const struct fm_file *file, const struct vm_fault *vmf)
 {
-	return file->view->window != 1 && !vmf->cow_page && !PageCompound(page) &&
-	       !uffd_disable_fault_around(vmf->vma);
+	return file->view->window != 1 && !vmf->cow_page &&
+	       !uffd_disable_fault_around(vmf->vma) && !fm_is_new(file, vmf->pgoff);
 }
 
 /* Around a page, or the page alone, referenced and locked. */
 static vm_fault_t fm_find_page(struct fm_file *file, struct vm_fault *vmf,
 			       unsigned long *around)
 {
+	bool company = fm_may_have_company(file, vmf);
 	struct page *page = fm_resolve_page(file, vmf->pgoff);
 	vm_fault_t ret = 0;
 
 	if (!page)
 		return VM_FAULT_SIGBUS;
-	if (fm_may_have_company(file, vmf, page))
+	/* Of a block, the kernel maps more than a page anyway. */
+	if (company && !PageCompound(page))
 		ret = fm_insert_pages_around(file, vmf, around);
 	return ret ?: fm_lock_page(vmf, page);
 }

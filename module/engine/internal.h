@@ -21,6 +21,14 @@ struct page *fm_resolve_page(const struct fm_file *file, pgoff_t pgoff);
 struct page *fm_object_page(struct fm_object *obj, pgoff_t pgoff);
 void *fm_kernel_addr(const struct fm_object *obj, pgoff_t pgoff);
 
+/* Whether a touch brings the page into being: then those around it seldom are there yet. */
+static inline bool fm_is_new(const struct fm_file *file, pgoff_t pgoff)
+{
+	unsigned long pfn;
+
+	return file->obj->ops->frames && !fm_resolve(file, pgoff, 1, false, &pfn);
+}
+
 static __always_inline unsigned long fm_run(unsigned long entry)
 {
 	return (entry & ~PAGE_MASK) >> FM_RUN_SHIFT;
