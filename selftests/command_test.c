@@ -495,7 +495,7 @@ TEST_F(command, creates_what_is_asked)
 	EXPECT_LINE(outcome.out, "bytes: %u", 64U << 20);
 	EXPECT_LINE(outcome.out, "held: %u", 64U << 20);
 	EXPECT_LINE(outcome.out, "order: 9");
-	EXPECT_LINE(outcome.out, "window: 1");
+	EXPECT_LINE(outcome.out, "window: 0");
 	EXPECT_LINE(outcome.out, "on_demand: no");
 	EXPECT_LINE(outcome.out, "private: yes");
 
