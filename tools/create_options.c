@@ -25,7 +25,7 @@ static void print_usage(FILE *out)
 	      "  -s, --strategy=STRATEGY  eager, eager-page, lazy or lazy-pfn (lazy)\n"
 	      "  -o, --order=ORDER        largest block of pages memory, as a power of two of\n"
 	      "                           pages (9)\n"
-	      "  -w, --window=PAGES       pages to map around a fault of lazy-pfn, 1 to 512; 0 to\n"
+	      "  -w, --window=PAGES       pages to map around a lazy fault, 1 to 512; 0 to\n"
 	      "                           learn it from the faults (0)\n"
 	      "  -b, --batched            with --strategy=eager: map 2 MiB at once where that fits\n"
 	      "  -d, --on-demand          pages or vmalloc memory comes at the first touch\n"
@@ -136,8 +136,9 @@ static void check_pairs(const struct creation *creation)
 	if (create->order && create->memory != FAULTMAP_MEMORY_PAGES)
 		fm_die(FM_CREATE_FAILED, "--order=%u: is for --memory=pages, not %s", create->order,
 		       fm_memory_name(create->memory));
-	if (create->window > 1 && create->strategy != FAULTMAP_STRATEGY_LAZY_PFN)
-		fm_die(FM_CREATE_FAILED, "--window=%u: is for --strategy=lazy-pfn, not %s",
+	if (create->window > 1 && create->strategy != FAULTMAP_STRATEGY_LAZY &&
+	    create->strategy != FAULTMAP_STRATEGY_LAZY_PFN)
+		fm_die(FM_CREATE_FAILED, "--window=%u: is for --strategy=lazy or lazy-pfn, not %s",
 		       create->window, fm_strategy_name(create->strategy));
 	if (create->flags & FAULTMAP_CREATE_BATCHED &&
 	    create->strategy != FAULTMAP_STRATEGY_EAGER)
