@@ -567,7 +567,7 @@ TEST_F(command, prints_what_the_program_has_counted)
 	struct outcome outcome;
 
 	setenv("FAULTMAP_TOUCH", "1", 1);
-	outcome = RUN("create", "-S", "64K", "--stats", self_path());
+	outcome = RUN("create", "-S", "64K", "-o", "0", "-w", "1", "--stats", self_path());
 	unsetenv("FAULTMAP_TOUCH");
 	EXPECT_STATUS(TOUCHER_STATUS, outcome);
 	EXPECT_STREQ("", outcome.out);
