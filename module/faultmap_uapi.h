@@ -294,7 +294,7 @@ struct faultmap_export {
 #define FAULTMAP_REVOKE		_IO(FAULTMAP_IOC_MAGIC, 5)
 
 /**
- * define FAULTMAP_EXPORT - a dma-buf of the buffer
+ * define FAULTMAP_EXPORT - share the buffer with devices
  *
  * Returns a close-on-exec descriptor of a dma-buf that has the size of the buffer at this
  * moment, and all of its memory. Its mappings are the buffer's: made as its strategy says,

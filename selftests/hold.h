@@ -355,7 +355,7 @@ static inline bool hold_possible(void)
 	union bpf_attr none = { 0 };
 
 	return !geteuid() && sysconf(_SC_NPROCESSORS_ONLN) > 1 && hold_kprobe_type() >= 0 &&
-	       hold_bpf(BPF_MAP_CREATE, &none) != -ENOSYS;
+	       hold_bpf(BPF_MAP_CREATE, &none) == -EINVAL;
 }
 
 /* The caller, a process of one thread or more, is held when it, or one of these, is there. */
