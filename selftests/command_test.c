@@ -326,7 +326,7 @@ static const struct {
 	{ { "create", "--order=-1", "true" }, 125, "--order=-1: give a whole number" },
 	{ { "create", "--window=513", "true" }, 125, "--window=513: give a whole number" },
 	{ { "create", "--order=1", "--memory=dma", "true" }, 125, "--order=1: is for" },
-	{ { "create", "--window=2", "-s", "eager", "true" }, 125, "--window=2: is for" },
+	{ { "create", "--window=2", "--strategy=eager", "true" }, 125, "--window=2: is for" },
 	{ { "create", "--batched", "true" }, 125, "--batched: is for" },
 	{ { "create", "--bached", "true" }, 125, "usage: faultmap create" },
 };
