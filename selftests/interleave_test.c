@@ -87,14 +87,30 @@ static void start(FIXTURE_DATA(interleave) *self, int i, act_fn act)
 	self->pid[i] = pid;
 }
 
-/* Does @act in another process, which is held at @function; false if it never is. */
+#define TRIES	3
+
+/*
+ * Does @act in another process, which is held at @function; false if it never is. A busy
+ * machine may let it come there too late.
+ */
 static bool hold(FIXTURE_DATA(interleave) *self, const char *function,
 		 enum hold_where where, act_fn act)
 {
-	if (hold_probe(&self->hold, function, where, 0))
-		return false;
-	start(self, 0, act);
-	return WAIT_FOR(self->hold.state->times);
+	int ret = hold_probe(&self->hold, function, where, 0), i;
+
+	if (ret)
+		printf("# no probe at %s: %s\n", function, strerror(-ret));
+	for (i = 0; !ret && i < TRIES; i++) {
+		start(self, 0, act);
+		if (WAIT_FOR(self->hold.state->times))
+			return true;
+		printf("# nobody came to %s, hits %llu\n", function,
+		       (unsigned long long)self->hold.state->hits);
+		kill(self->pid[0], SIGKILL);
+		waitpid(self->pid[0], NULL, 0);
+		self->pid[0] = 0;
+	}
+	return false;
 }
 
 /* In the process that is held. */
