@@ -303,7 +303,8 @@ struct faultmap_export {
  * get_user_pages(): a buffer that shrinks or is revoked has lost these pages, and
  * they are freed, and counted for the parameter max_total, until then. Nothing is mapped
  * for a device anew when the descriptor that was exported is revoked, or the buffer has
- * become smaller. The buffer lives as long as the dma-buf.
+ * become smaller. The buffer lives as long as the dma-buf. A mapping does not grow; but
+ * remap_file_pages(2) on it shows any page of the buffer, also one that came later.
  *
  * EINVAL: a member is not zero. EOPNOTSUPP: the memory is not of FAULTMAP_MEMORY_PAGES
  * or FAULTMAP_MEMORY_VMALLOC, or the kernel has no dma-bufs. EBADF: the descriptor is not

@@ -148,6 +148,20 @@ TEST_F(dmabuf, maps_as_the_buffer)
 	munmap(map, PAGES * self->page);
 }
 
+/* It has the size that the buffer had when it was made. */
+TEST_F(dmabuf, does_not_grow)
+{
+	char *map;
+
+	ASSERT_EQ(0, resize(self->fd, 2 * PAGES));
+	map = map_pages(self->export, PAGES);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_EQ(MAP_FAILED, mremap(map, PAGES * self->page, 2 * PAGES * self->page,
+				     MREMAP_MAYMOVE));
+	EXPECT_STAMPS(map, 0, PAGES);
+	munmap(map, PAGES * self->page);
+}
+
 TEST_F(dmabuf, outlives_the_descriptor)
 {
 	char *map;

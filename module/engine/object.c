@@ -123,7 +123,8 @@ EXPORT_SYMBOL_GPL(fm_object_init);
  * fm_object_destroy() - undo fm_object_init()
  * @obj: the object, which has no file, and so no mapping, any more
  *
- * Its table goes, too; what that pointed to is the owner's to free, before or after.
+ * Its table goes, too; what that pointed to is the owner's to free, before or after. What
+ * fm_folio_adopt() got has been abandoned before: the inode may go with the object.
  */
 void fm_object_destroy(struct fm_object *obj)
 {

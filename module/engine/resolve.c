@@ -9,7 +9,7 @@
  */
 #include <linux/export.h>
 #include <linux/minmax.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 #include "internal.h"
 
@@ -208,7 +208,7 @@ struct page *fm_resolve_page(const struct fm_file *file, pgoff_t pgoff)
  *
  * Context: may sleep.
  * Return: 0, or, with no reference taken, -ENODEV if the file is revoked, -ENXIO if the
- * object is shorter, or has no memory there and gets none.
+ * object is shorter, or has no memory there and gets none, -EINTR if the caller is killed.
  */
 int fm_get_pages(struct fm_file *file, pgoff_t first, unsigned long npages,
 		 struct page **pages)
@@ -218,6 +218,9 @@ int fm_get_pages(struct fm_file *file, pgoff_t first, unsigned long npages,
 
 	idx = fm_read_lock(file);
 	for (i = 0; i < npages; i++) {
+		/* What is not there yet may take its time. */
+		if (fatal_signal_pending(current))
+			break;
 		pages[i] = fm_resolve_page(file, first + i);
 		if (!pages[i])
 			break;
@@ -229,6 +232,8 @@ int fm_get_pages(struct fm_file *file, pgoff_t first, unsigned long npages,
 		return 0;
 	while (i)
 		put_page(pages[--i]);
+	if (fatal_signal_pending(current))
+		return -EINTR;
 	return fm_revoked(file) ? -ENODEV : -ENXIO;
 }
 EXPORT_SYMBOL_GPL(fm_get_pages);

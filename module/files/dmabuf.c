@@ -20,12 +20,14 @@
  * struct faultmap_dmabuf - a buffer's dma-buf
  * @filp: a file of the buffer, by which it is mapped
  * @npages: its size, in pages; the buffer's may change
+ * @pages: what is mapped for the kernel, or NULL; the dma-buf's own lock guards it
  * @lock: guards @mappings
  * @mappings: those of devices
  */
 struct faultmap_dmabuf {
 	struct file *filp;
 	unsigned long npages;
+	struct page **pages;
 	struct mutex lock;		/* @mappings */
 	struct list_head mappings;
 };
@@ -56,7 +58,7 @@ static void faultmap_put_pages(struct page **pages, unsigned long npages)
 /* All pages of a dma-buf, for faultmap_put_pages(), or an ERR_PTR. */
 static struct page **faultmap_get_pages(const struct faultmap_dmabuf *export)
 {
-	struct page **pages = kvmalloc_array(export->npages, sizeof(*pages), GFP_KERNEL);
+	struct page **pages = kvmalloc_array(export->npages, sizeof(*pages), FM_GFP);
 	int ret;
 
 	if (!pages)
@@ -77,7 +79,7 @@ static int faultmap_dma_map(struct faultmap_dma_mapping *mapping, struct page **
 	ret = sg_alloc_table_from_pages_segment(&mapping->sgt, pages, npages, 0,
 						npages << PAGE_SHIFT,
 						dma_get_max_seg_size(mapping->dev),
-						GFP_KERNEL);
+						FM_GFP);
 	if (ret)
 		return ret;
 	ret = dma_map_sgtable(mapping->dev, &mapping->sgt, mapping->dir, 0);
@@ -90,7 +92,7 @@ static struct sg_table *faultmap_map_dma_buf(struct dma_buf_attachment *attach,
 					     enum dma_data_direction dir)
 {
 	struct faultmap_dmabuf *export = attach->dmabuf->priv;
-	struct faultmap_dma_mapping *mapping = kzalloc(sizeof(*mapping), GFP_KERNEL);
+	struct faultmap_dma_mapping *mapping = kzalloc(sizeof(*mapping), FM_GFP);
 	struct page **pages;
 	int ret;
 
@@ -165,6 +167,8 @@ static int faultmap_dmabuf_mmap(struct dma_buf *dmabuf, struct vm_area_struct *v
 	struct faultmap_dmabuf *export = dmabuf->priv;
 
 	vma_set_file(vma, export->filp);
+	/* The dma-buf stays as large as it is; and DRM warns of what may grow. */
+	fm_vma_restrict(vma, true);
 	return fm_mmap(export->filp, vma);
 }
 
@@ -181,7 +185,7 @@ static int faultmap_dmabuf_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 		faultmap_put_pages(pages, export->npages);
 		return -ENOMEM;
 	}
-	kvfree(pages);
+	export->pages = pages;
 	iosys_map_set_vaddr(map, addr);
 	return 0;
 }
@@ -189,11 +193,10 @@ static int faultmap_dmabuf_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 static void faultmap_dmabuf_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
 	struct faultmap_dmabuf *export = dmabuf->priv;
-	unsigned long i;
 
-	for (i = 0; i < export->npages; i++)
-		put_page(vmalloc_to_page(map->vaddr + (i << PAGE_SHIFT)));
 	vunmap(map->vaddr);
+	faultmap_put_pages(export->pages, export->npages);
+	export->pages = NULL;
 }
 
 static void faultmap_dmabuf_release(struct dma_buf *dmabuf)
@@ -218,7 +221,7 @@ static const struct dma_buf_ops faultmap_dmabuf_ops = {
 
 static struct dma_buf *faultmap_dmabuf_create(struct file *filp, unsigned long npages)
 {
-	struct faultmap_dmabuf *export = kzalloc(sizeof(*export), GFP_KERNEL);
+	struct faultmap_dmabuf *export = kzalloc(sizeof(*export), FM_GFP);
 	DEFINE_DMA_BUF_EXPORT_INFO(info);
 	struct dma_buf *dmabuf;
 
