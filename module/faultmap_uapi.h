@@ -203,16 +203,6 @@ struct faultmap_resize {
 	__u64 flags;
 };
 
-/**
- * struct faultmap_export - argument of FAULTMAP_EXPORT
- * @flags: must be zero
- * @reserved: must be zero
- */
-struct faultmap_export {
-	__u32 flags;
-	__u32 reserved;
-};
-
 #define FAULTMAP_IOC_MAGIC	0xFA
 
 /**
@@ -292,25 +282,5 @@ struct faultmap_export {
  * EINTR: the caller is being killed, and nothing was done.
  */
 #define FAULTMAP_REVOKE		_IO(FAULTMAP_IOC_MAGIC, 5)
-
-/**
- * define FAULTMAP_EXPORT - share the buffer with devices
- *
- * Returns a close-on-exec descriptor of a dma-buf that has the size of the buffer at this
- * moment, and all of its memory. Its mappings are the buffer's: made as its strategy says,
- * counted, and cut off by FAULTMAP_RESIZE and FAULTMAP_REVOKE. What a device has mapped
- * stays as it is until the device unmaps it, as if it had been pinned by
- * get_user_pages(): a buffer that shrinks or is revoked has lost these pages, and
- * they are freed, and counted for the parameter max_total, until then. Nothing is mapped
- * for a device anew when the descriptor that was exported is revoked, or the buffer has
- * become smaller. The buffer lives as long as the dma-buf. A mapping does not grow; but
- * remap_file_pages(2) on it shows any page of the buffer, also one that came later.
- *
- * EINVAL: a member is not zero. EOPNOTSUPP: the memory is not of FAULTMAP_MEMORY_PAGES
- * or FAULTMAP_MEMORY_VMALLOC, or the kernel has no dma-bufs. EBADF: the descriptor is not
- * open for reading and writing. ENODEV: it is revoked. ENOMEM, EMFILE, ENFILE: as for
- * open(2).
- */
-#define FAULTMAP_EXPORT		_IOW(FAULTMAP_IOC_MAGIC, 6, struct faultmap_export)
 
 #endif /* _FAULTMAP_UAPI_H */

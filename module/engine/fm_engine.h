@@ -305,9 +305,6 @@ loff_t fm_llseek(struct file *filp, loff_t offset, int whence);
 ssize_t fm_read_iter(struct kiocb *iocb, struct iov_iter *to);
 ssize_t fm_write_iter(struct kiocb *iocb, struct iov_iter *from);
 
-int fm_get_pages(struct fm_file *file, pgoff_t first, unsigned long npages,
-		 struct page **pages);
-
 static inline bool fm_revoked(const struct fm_file *file)
 {
 	return READ_ONCE(file->revoked);

@@ -9,7 +9,7 @@
  */
 #include <linux/export.h>
 #include <linux/minmax.h>
-#include <linux/sched/signal.h>
+#include <linux/sched.h>
 
 #include "internal.h"
 
@@ -195,48 +195,6 @@ struct page *fm_resolve_page(const struct fm_file *file, pgoff_t pgoff)
 		return NULL;
 	return pfn_to_page(pfn);
 }
-
-/**
- * fm_get_pages() - take references of pages, as get_user_pages() does
- * @file: the file through which they are asked for, of memory that has them
- * @first: offset of the first one into the object
- * @npages: how many
- * @pages: filled in; each has a reference, for put_page()
- *
- * What is not there yet is allocated. The pages stay what they are until they are put,
- * also if the object loses them, which then can free them only later.
- *
- * Context: may sleep.
- * Return: 0, or, with no reference taken, -ENODEV if the file is revoked, -ENXIO if the
- * object is shorter, or has no memory there and gets none, -EINTR if the caller is killed.
- */
-int fm_get_pages(struct fm_file *file, pgoff_t first, unsigned long npages,
-		 struct page **pages)
-{
-	unsigned long i;
-	int idx;
-
-	idx = fm_read_lock(file);
-	for (i = 0; i < npages; i++) {
-		/* What is not there yet may take its time. */
-		if (fatal_signal_pending(current))
-			break;
-		pages[i] = fm_resolve_page(file, first + i);
-		if (!pages[i])
-			break;
-		get_page(pages[i]);
-		cond_resched();
-	}
-	fm_read_unlock(file, idx);
-	if (i == npages)
-		return 0;
-	while (i)
-		put_page(pages[--i]);
-	if (fatal_signal_pending(current))
-		return -EINTR;
-	return fm_revoked(file) ? -ENODEV : -ENXIO;
-}
-EXPORT_SYMBOL_GPL(fm_get_pages);
 
 /**
  * fm_object_page() - a page of an object that has pages, whatever its size is now
