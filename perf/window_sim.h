@@ -83,7 +83,7 @@ struct fm_sim {
 	unsigned int without;
 };
 
-extern const struct fm_costs *const fm_measured_costs[FM_NR_KINDS];
+extern const struct fm_costs fm_measured_costs[FM_NR_KINDS];
 
 /**
  * struct fm_best - the best that could have been chosen, with the touches known

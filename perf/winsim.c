@@ -102,7 +102,7 @@ static enum fm_kind parse_pages(const char *arg)
 static void set_kind(struct fm_sim *sim, enum fm_kind kind)
 {
 	sim->kind = kind;
-	sim->costs = *fm_measured_costs[kind];
+	sim->costs = fm_measured_costs[kind];
 }
 
 static void simulate_set(const struct fm_sim *sim, const struct fm_pattern_set *set)
@@ -380,7 +380,7 @@ static void simulate(struct config *config, unsigned long mib)
 int main(int argc, char **argv)
 {
 	static const unsigned long sizes[] = { 2, 64, 1024 };
-	struct config config = { .sim.costs = *fm_measured_costs[FM_FRAME] };
+	struct config config = { .sim.costs = fm_measured_costs[FM_FRAME] };
 	size_t i;
 
 	parse_options(&config, argc, argv);

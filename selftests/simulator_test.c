@@ -83,7 +83,7 @@ static bool drive_as_simulated(struct __test_metadata *_metadata,
 		FM_HINT_SEQUENTIAL, FM_HINT_SEQUENTIAL, FM_HINT_NONE,
 	};
 	struct fm_sim sim = {
-		.costs = *fm_measured_costs[kind], .pages = walk->pages, .kind = kind,
+		.costs = fm_measured_costs[kind], .pages = walk->pages, .kind = kind,
 	};
 	struct fm_memory memory = { 0 };
 	struct faultmap_stats stats;

@@ -212,7 +212,7 @@ TEST(look_stays_within_the_bounds)
 static size_t faults(const struct fm_walk *walk, struct fm_memory *memory,
 		     unsigned long mapping, enum fm_hint hint)
 {
-	struct fm_sim sim = { .costs = *fm_measured_costs[FM_FRAME], .pages = walk->pages };
+	struct fm_sim sim = { .costs = fm_measured_costs[FM_FRAME], .pages = walk->pages };
 
 	return fm_replay(walk, &sim, memory, mapping, hint).faults;
 }
@@ -265,7 +265,7 @@ TEST_F(walk, stream_fills_tables)
 /* Wide strides are answered page by page, once they are seen. */
 TEST_F(walk, strides_get_single_pages)
 {
-	struct fm_sim sim = { .costs = *fm_measured_costs[FM_FRAME], .pages = PAGES };
+	struct fm_sim sim = { .costs = fm_measured_costs[FM_FRAME], .pages = PAGES };
 	struct fm_replay replay;
 
 	touch_every(&self->walk, 64);
@@ -308,7 +308,7 @@ TEST_F(walk, history_fills_tables)
 /* One in so many is not filled at once: what is touched here and there from now on is seen. */
 TEST_F(walk, filled_tables_are_looked_at)
 {
-	struct fm_sim sim = { .costs = *fm_measured_costs[FM_FRAME], .pages = PAGES };
+	struct fm_sim sim = { .costs = fm_measured_costs[FM_FRAME], .pages = PAGES };
 	struct fm_replay replay;
 	unsigned int i;
 
@@ -325,7 +325,7 @@ TEST_F(walk, filled_tables_are_looked_at)
 /* Where no fault goes on with another, the next ones get single pages. */
 TEST_F(walk, scattered_touches_get_single_pages)
 {
-	struct fm_sim sim = { .costs = *fm_measured_costs[FM_FRAME], .pages = PAGES };
+	struct fm_sim sim = { .costs = fm_measured_costs[FM_FRAME], .pages = PAGES };
 	struct fm_replay replay;
 
 	ASSERT_TRUE(draw_random(&self->walk, 0.2));
@@ -351,7 +351,7 @@ TEST_F(walk, neighbouring_strides_fill_in)
 /* A mapping in which single pages were touched foretells one of single pages. */
 TEST_F(walk, history_spares_tables)
 {
-	struct fm_sim sim = { .costs = *fm_measured_costs[FM_FRAME], .pages = PAGES };
+	struct fm_sim sim = { .costs = fm_measured_costs[FM_FRAME], .pages = PAGES };
 	struct fm_replay cold, again;
 
 	ASSERT_TRUE(draw_random(&self->walk, 0.2));
@@ -370,7 +370,7 @@ static void expect_costs(struct __test_metadata *_metadata, enum fm_set which,
 {
 	const struct fm_pattern_set *set = &fm_pattern_sets[which];
 	struct fm_sim sim = {
-		.costs = *fm_measured_costs[FM_FRAME], .pages = PAGES, .draws = DRAWS,
+		.costs = fm_measured_costs[FM_FRAME], .pages = PAGES, .draws = DRAWS,
 	};
 	static struct fm_cells cells[64];
 	struct fm_summary s;
@@ -423,7 +423,7 @@ static double worst_over_fixed(struct __test_metadata *_metadata, enum fm_kind k
 	static size_t touch[PAGES];
 	struct fm_walk walk = { .pages = PAGES, .touch = touch };
 	struct fm_sim sim = {
-		.costs = *fm_measured_costs[kind], .pages = PAGES, .kind = kind,
+		.costs = fm_measured_costs[kind], .pages = PAGES, .kind = kind,
 	};
 	double ratio, worst = 0;
 	size_t i, j;
