@@ -64,10 +64,12 @@ static __always_inline void fm_count_fault(struct fm_file *file,
 
 /*
  * Copies are made one by one, and what is protected from writing page by page is left
- * alone.
+ * alone. Nor can a table be read in high memory: pte_offset_map() is not exported.
  */
 static bool fm_may_have_company(const struct fm_file *file, const struct vm_fault *vmf)
 {
+	if (IS_ENABLED(CONFIG_HIGHPTE))
+		return false;
 	return file->view->window != 1 && !vmf->cow_page &&
 	       !uffd_disable_fault_around(vmf->vma) && !fm_is_new(file, vmf->pgoff);
 }

@@ -129,6 +129,7 @@ EXPORT_SYMBOL_GPL(fm_object_init);
 void fm_object_destroy(struct fm_object *obj)
 {
 	WARN_ON_ONCE(!list_empty(&obj->files));
+	WARN_ON_ONCE(!mapping_empty(obj->inode->i_mapping));
 	fm_table_free(obj);
 	cleanup_srcu_struct(&obj->srcu);
 	iput(obj->inode);
