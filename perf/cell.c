@@ -82,7 +82,7 @@ static const int advice[] = {
 static void map_cell(const struct source *source, const struct subject *subject,
 		     const struct cell *cell, char *addr)
 {
-	fm_map(source, subject->bytes, addr);
+	fm_map(source, subject->bytes, addr, cell->access);
 	if (cell->hint != NO_HINT &&
 	    madvise(addr, subject->bytes, advice[cell->hint]))
 		exit_err("%s: madvise: %s", source->name, strerror(errno));

@@ -89,7 +89,7 @@ static struct first use_once(size_t way, const struct config *config, char *addr
 	fm_control();
 	start = fm_now_ns();
 	source.fd = make(way, config->bytes);
-	fm_map(&source, config->bytes, addr);
+	fm_map(&source, config->bytes, addr, config->access);
 	fm_touch(addr, plan, config->access);
 	first.ns = fm_now_ns() - start;
 	first.held = held(way, source.fd);

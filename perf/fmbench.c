@@ -51,7 +51,7 @@ static struct run run_once(const struct source *source,
 
 	start = fm_now_ns();
 	fm_mark(FM_MARK_MMAP);
-	fm_map(source, config->bytes, addr);
+	fm_map(source, config->bytes, addr, config->access);
 	fm_mark(FM_MARK_NONE);
 	mapped = fm_now_ns();
 

@@ -60,9 +60,11 @@ char *fm_common_address(void)
  * @source: the memory
  * @bytes: how much of it
  * @addr: where, free as fm_find_address() found it
+ * @access: how it will be touched, and so be populated
  */
-void fm_map(const struct source *source, size_t bytes, char *addr)
+void fm_map(const struct source *source, size_t bytes, char *addr, enum access access)
 {
+	int populate = access == READ ? MADV_POPULATE_READ : MADV_POPULATE_WRITE;
 	int flags = MAP_FIXED_NOREPLACE;
 	char *got;
 
@@ -79,9 +81,9 @@ void fm_map(const struct source *source, size_t bytes, char *addr)
 	 */
 	if (source->fd < 0)
 		madvise(addr, bytes, MADV_NOHUGEPAGE);
-	if (source->populate && madvise(addr, bytes, MADV_POPULATE_WRITE))
-		exit_err("%s: MADV_POPULATE_WRITE: %s", source->name,
-			 strerror(errno));
+	if (source->populate && madvise(addr, bytes, populate))
+		exit_err("%s: MADV_POPULATE_%s: %s", source->name,
+			 access == READ ? "READ" : "WRITE", strerror(errno));
 }
 
 /**

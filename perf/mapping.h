@@ -7,7 +7,7 @@
 
 char *fm_find_address(size_t bytes);
 char *fm_common_address(void);
-void fm_map(const struct source *source, size_t bytes, char *addr);
+void fm_map(const struct source *source, size_t bytes, char *addr, enum access access);
 long fm_minor_faults(void);
 long fm_proc_kib(const char *path, const char *key);
 long fm_table_kib(void);

@@ -136,7 +136,7 @@ static void populate_arena(struct source *source, size_t bytes)
 	char *addr = fm_common_address();
 	size_t i;
 
-	fm_map(source, bytes, addr);
+	fm_map(source, bytes, addr, WRITE);
 	for (i = 0; i < bytes; i += fm_page_size())
 		__atomic_store_n(addr + i, 0, __ATOMIC_RELAXED);
 	munmap(addr, bytes);

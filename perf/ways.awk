@@ -8,7 +8,7 @@ BEGIN {
 	title["contiguous eager"] = "2 MiB blocks: remap_pfn_range"
 	title["contiguous batched"] = "  batched (PMDs from 6.12)"
 	title["contiguous lazy"] = "  lazy (folios from 6.12)"
-	title["contiguous lazy-populate"] = "  lazy, MADV_POPULATE_WRITE"
+	title["contiguous lazy-populate"] = "  lazy, populated by madvise"
 	title["contiguous lazy-pfn"] = "  lazy-pfn (PMDs from 6.12)"
 	title["own tmpfs-huge"] = "  tmpfs, huge=always"
 	title["scattered eager"] = "single pages: remap_pfn_range"
@@ -16,10 +16,10 @@ BEGIN {
 	title["scattered eager-page"] = "  vm_insert_pages"
 	title["scattered lazy/1"] = "  lazy, a page a fault"
 	title["scattered lazy"] = "  lazy, learning its window"
-	title["scattered lazy-populate"] = "  lazy, MADV_POPULATE_WRITE"
+	title["scattered lazy-populate"] = "  lazy, populated by madvise"
 	title["scattered lazy-pfn"] = "  lazy-pfn, learning it too"
 	title["own memfd"] = "  memfd"
-	title["own memfd-populate"] = "  memfd, MADV_POPULATE_WRITE"
+	title["own memfd-populate"] = "  memfd, populated by madvise"
 	title["own anon"] = "  anon"
 }
 
