@@ -3,7 +3,8 @@
 # `kernels`, in that order. The lines "saw|TEST|NODE|ROW|OUTCOME" of a test belong
 # to the verdict that follows them. A node is MEMORY-STRATEGY, and a variant of a
 # fixture has its name, with "_" for "-"; a test without variants notes for many
-# nodes. A test that does not apply notes "-".
+# nodes. A test that does not apply notes "-". With `csv`, the outcomes go there, too, one
+# a line.
 
 BEGIN {
 	kernel_count = split(kernels, kernel_names, " ")
@@ -225,20 +226,23 @@ function print_head()
 {
 	print "# What each operation does"
 	print ""
-	print "Made by `make matrix` of what the selftests noted when they ran; not to be edited. Kernels:"
+	print "* **For** authors of drivers and programs who need to know one operation's outcome."
+	print "* **Answers:** What does this system call or touch do to a mapping, for each strategy, kind of memory and kernel?"
+	print ""
+	print "`make matrix` writes this page from what the selftests noted when they ran, so do not edit it. Kernels:"
 	print "Debian's " join_list(kernel_names, kernel_count) "."
 	print ""
-	print "A row is an operation, a column a strategy: how and when the driver maps"
+	print "Each row is an operation, each column a strategy: how and when the driver maps"
 	print "([README](../README.md#nodes)). Buffers have 16 pages and are private ones, except a device's,"
-	print "which is a node's; mappings are shared and writable unless the row says otherwise. The test in"
-	print "the last column does it and says how; [choosing.md](choosing.md) says what follows."
+	print "which is a node's. Mappings are shared and writable unless the row says otherwise. The last column"
+	print "names the test that does the operation; [choosing.md](choosing.md) says what follows for a driver."
 	print ""
 	print "* `works`: it succeeded, and what was read is what should be there."
 	print "* `ENOMEM`, `SIGBUS`, ...: the error of the call, or, where memory was touched, the signal."
-	print "* `4 faults`: so often was the driver's fault handler asked meanwhile; `refaults`: for pages that"
+	print "* `4 faults`: the driver's fault handler was called four times meanwhile; `refaults`: for pages that"
 	print "  had been mapped before."
-	print "* `works; 6.1: ENOMEM`: the kernels named do what stands behind their name, all others what"
-	print "  stands first."
+	print "* `works; 6.1: ENOMEM`: what follows a kernel's name is the outcome there; what stands first is the"
+	print "  outcome on all others."
 	print "* `-`: the operation has no meaning for this memory; the test says why."
 	print ""
 	print "The lazy strategies map one page for a fault here (`window=1`); with larger windows they fault less often."
@@ -338,6 +342,26 @@ function print_group(group,	r, part, last)
 	}
 }
 
+function quoted(text)
+{
+	gsub(/"/, "\"\"", text)
+	return "\"" text "\""
+}
+
+function write_csv(	k, r, n, part)
+{
+	print "kernel,memory,strategy,program,test,operation,outcome" >csv
+	for (r = 1; r <= row_count; r++) {
+		split(row_names[r], part, SUBSEP)
+		for (n = 1; n <= node_count; n++)
+			for (k = 1; k <= kernel_count; k++)
+				printf "%s,%s,%s,%s,%s,%s,%s\n", kernel_names[k],
+					substr(node_names[n], 1, index(node_names[n], "-") - 1),
+					strategy_of[node_names[n]], part[1], part[2], quoted(part[3]),
+					quoted(outcomes[kernel_names[k], row_names[r], node_names[n]]) >csv
+	}
+}
+
 END {
 	add_nodes()
 	check_cells()
@@ -350,4 +374,6 @@ END {
 	print_head()
 	for (g = 1; g <= group_count; g++)
 		print_group(g)
+	if (csv != "")
+		write_csv()
 }
