@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# awk -v what=lost|full|axes -f html.awk scores.csv: tables of the report.
+# awk -v what=lost|full|axes -f html.awk scores.csv: tables of the report; full also as
+# CSV, to the file `csv`.
 
 BEGIN {
 	FS = ","
@@ -65,7 +66,7 @@ function print_lost(	i, j, best, count)
 {
 	for (i = 1; i <= cells; i++)
 		count += lost_eager[i]
-	print "<h2>Where we lose</h2>"
+	print "<h2>Where a learned window is not the cheapest</h2>"
 	print_lost_to_memfd()
 	printf "<p>lazy-pfn with window auto, cold and without a hint, costs more than the best fixed window in %d of %d cells, and more than kernel eager in %d. The worst first; costs in million instructions.</p>\n",
 		n, cells, count
@@ -108,6 +109,21 @@ function mark(k, strategy)
 	return total[k, strategy] > best[k] * 2 ? " class=\"lost\"" : ""
 }
 
+# As it is printed, but for the rounding.
+function write_full(	i, j, line)
+{
+	line = "pattern,share_percent,best_fixed"
+	for (j = 1; j <= columns; j++)
+		line = line FS wanted[j]
+	print line >csv
+	for (i = 1; i <= n; i++) {
+		line = keys[i] FS best[keys[i]]
+		for (j = 1; j <= columns; j++)
+			line = line FS total[keys[i], wanted[j]]
+		print line >csv
+	}
+}
+
 function print_full(	i, j, part)
 {
 	print "<h2>Patterns, shares, strategies: 64 MiB of single pages, written</h2>"
@@ -143,8 +159,10 @@ function print_axes(	i)
 END {
 	if (what == "lost")
 		print_lost()
-	else if (what == "full")
+	else if (what == "full") {
 		print_full()
+		write_full()
+	}
 	else if (what == "axes")
 		print_axes()
 }

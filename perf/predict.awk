@@ -6,7 +6,7 @@ BEGIN { FS = OFS = "," }
 
 function at(name) { return $column[name] }
 
-NR == FNR {
+FILENAME == ARGV[1] {
 	rate[$1] = $2 / 1000
 	next
 }
