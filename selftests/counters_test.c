@@ -267,13 +267,23 @@ TEST_F(buffer, fdinfo_names_both)
 	EXPECT_STREQ(variant->node, both);
 }
 
-TEST_F(buffer, has_a_number_of_its_own)
+/* A private buffer as the node of such memory, with a number. */
+TEST_F(buffer, has_a_name_of_its_own)
 {
-	int other = fm_create(FAULTMAP_MEMORY_PAGES, FAULTMAP_STRATEGY_LAZY, 1);
+	const char *node = strrchr(fm_node(variant), '/') + 1;
+	char name[FM_NAME_SIZE], other_name[FM_NAME_SIZE];
+	int other;
 
+	fm_name(self->fd, name);
+	if (fm_is_device(variant)) {
+		EXPECT_STREQ(node, name);
+		return;
+	}
+	EXPECT_EQ(0, strncmp(name, node, strlen(node)));
+	EXPECT_EQ('#', name[strlen(node)]);
+	other = fm_create(variant->memory, variant->strategy, 1);
 	ASSERT_LE(0, other);
-	EXPECT_NE(0, fm_view(self->fd));
-	EXPECT_NE(fm_view(self->fd), fm_view(other));
+	EXPECT_STRNE(name, fm_name(other, other_name));
 	close(other);
 }
 

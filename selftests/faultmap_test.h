@@ -279,20 +279,22 @@ static inline uint64_t fm_faults(int fd)
 	return stats.read_faults + stats.write_faults;
 }
 
-/* Which view a descriptor is of, as the tracepoints name it; 0 if of none. */
-static inline unsigned int fm_view(int fd)
+#define FM_NAME_SIZE	40
+
+/* What the tracepoints call what a descriptor is of; "" if it is none of ours. */
+static inline const char *fm_name(int fd, char name[FM_NAME_SIZE])
 {
-	unsigned int view = 0;
 	char path[64], line[64];
 	FILE *info;
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	info = fopen(path, "r");
+	name[0] = '\0';
 	while (info && fgets(line, sizeof(line), info))
-		sscanf(line, "view: %u", &view);
+		sscanf(line, "name: %39s", name);
 	if (info)
 		fclose(info);
-	return view;
+	return name;
 }
 
 /* Has @pid, or its caller if that is 0, run on @cpu and no other. */

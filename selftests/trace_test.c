@@ -10,7 +10,7 @@
 #define INSTANCE	"/sys/kernel/tracing/instances/faultmap_test"
 #define LINE		256
 
-static char told_text[LINE], meant_text[LINE];
+static char told_text[LINE], meant_text[LINE], self_name[FM_NAME_SIZE];
 
 /* What the last of these events said, or "", since told() was last called. */
 static const char *told(const char *event)
@@ -43,12 +43,12 @@ static const char *meant(const char *format, ...)
 	return meant_text;
 }
 
-static bool trace_only(unsigned int view)
+static bool trace_only(const char *name)
 {
-	char filter[40];
+	char filter[60];
 
 	rmdir(INSTANCE);
-	snprintf(filter, sizeof(filter), "view == %u", view);
+	snprintf(filter, sizeof(filter), "name == \"%s\"", name);
 	return !mkdir(INSTANCE, 0700) &&
 	       !fm_put(INSTANCE "/events/faultmap/filter", filter) &&
 	       !fm_put(INSTANCE "/events/faultmap/enable", "1");
@@ -61,24 +61,23 @@ static void trace_no_more(void)
 }
 
 #define TRACE_OR_SKIP() do { \
-	if (!trace_only(fm_view(self->fd))) \
+	if (!trace_only(fm_name(self->fd, self_name))) \
 		SKIP(return, "needs tracefs, and to be root"); \
 } while (0)
 
 TEST_F(buffer, mmap_and_its_end)
 {
-	unsigned int view = fm_view(self->fd);
 	char *map, *room = fm_reserve(1);
 
 	TRACE_OR_SKIP();
 	map = fm_map(self, 2, 8);
-	EXPECT_STREQ(meant("view=%u start=0x%lx pgoff=2 pages=8 ret=0", view,
+	EXPECT_STREQ(meant("name=%s addr=0x%lx pgoff=2 pages=8 ret=0", self_name,
 			   (unsigned long)map), told("mmap"));
 	EXPECT_EQ(MAP_FAILED, fm_map_at(self, room, FM_PAGES, 1));
-	EXPECT_STREQ(meant("view=%u start=0x%lx pgoff=%d pages=1 ret=%d", view,
+	EXPECT_STREQ(meant("name=%s addr=0x%lx pgoff=%d pages=1 ret=%d", self_name,
 			   (unsigned long)room, FM_PAGES, -errno), told("mmap"));
 	munmap(map, 8 * self->page);
-	meant("view=%u start=0x%lx pgoff=2 pages=8", view, (unsigned long)map);
+	meant("name=%s addr=0x%lx pgoff=2 pages=8", self_name, (unsigned long)map);
 	EXPECT_STREQ(fm_counts_mappings(variant) ? meant_text : "", told("close"));
 	trace_no_more();
 }
@@ -87,7 +86,6 @@ TEST_F(buffer, mmap_and_its_end)
 TEST_F(buffer, faults)
 {
 	char *map = fm_map(self, 2, 8), *at;
-	unsigned int view = fm_view(self->fd);
 	uint64_t before, pages;
 
 	TRACE_OR_SKIP();
@@ -102,7 +100,7 @@ TEST_F(buffer, faults)
 		else
 			*(volatile char *)(at + 7);
 		pages = fm_stats(self->fd).pages_installed - before;
-		meant("view=%u address=0x%lx pgoff=%d %s pages=%" PRIu64, view,
+		meant("name=%s addr=0x%lx pgoff=%d %s pages=%" PRIu64, self_name,
 		      (unsigned long)at, 2 + 5 * i, i ? "write" : "read", pages);
 		EXPECT_STREQ(pages ? meant_text : "", told("fault"));
 		/* The window of the first may hold the other. */
@@ -123,16 +121,15 @@ static void exit_at_once(void)
 TEST_F(buffer, fork_and_move)
 {
 	char *map = fm_map(self, 3, 4), *room = fm_reserve(4);
-	unsigned int view = fm_view(self->fd);
 
 	TRACE_OR_SKIP();
 	exit_at_once();
-	meant("view=%u start=0x%lx pgoff=3 pages=4", view, (unsigned long)map);
+	meant("name=%s addr=0x%lx pgoff=3 pages=4", self_name, (unsigned long)map);
 	EXPECT_STREQ(fm_counts_mappings(variant) ? meant_text : "", told("open"));
 	map = mremap(map, 4 * self->page, 4 * self->page,
 		     MREMAP_MAYMOVE | MREMAP_FIXED, room);
 	ASSERT_EQ(room, map);
-	EXPECT_STREQ(meant("view=%u start=0x%lx pgoff=3 pages=4", view,
+	EXPECT_STREQ(meant("name=%s addr=0x%lx pgoff=3 pages=4", self_name,
 			   (unsigned long)room), told("move"));
 	trace_no_more();
 }
@@ -140,17 +137,16 @@ TEST_F(buffer, fork_and_move)
 TEST_F(buffer, zap_and_refusal)
 {
 	char *map = fm_map(self, 1, FM_PAGES - 1);
-	unsigned int view = fm_view(self->fd);
 
 	TRACE_OR_SKIP();
 	EXPECT_EQ(0, fm_resize(self->fd, 7));
-	EXPECT_STREQ(meant("view=%u from=7", view), told("zap"));
+	EXPECT_STREQ(meant("name=%s from=7", self_name), told("zap"));
 	EXPECT_EQ(SIGBUS, fm_read_at(map + 6 * self->page));
-	EXPECT_STREQ(meant("view=%u address=0x%lx pgoff=7 read", view,
+	EXPECT_STREQ(meant("name=%s addr=0x%lx pgoff=7 read", self_name,
 			   (unsigned long)map + 6 * self->page), told("sigbus"));
 	EXPECT_EQ(SIGBUS, fm_guarded(fm_do_write, map + 8 * self->page));
 	EXPECT_EQ(0, ioctl(self->fd, FAULTMAP_REVOKE));
-	EXPECT_STREQ(meant("view=%u from=0", view), told("zap"));
+	EXPECT_STREQ(meant("name=%s from=0", self_name), told("zap"));
 	trace_no_more();
 }
 

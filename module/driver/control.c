@@ -63,6 +63,15 @@ static int faultmap_check_create(const struct faultmap_create *create)
 	       faultmap_check_limit(create->bytes >> PAGE_SHIFT);
 }
 
+/* As the node would be called that shows such memory, with a number of its own. */
+static void faultmap_name_private(struct faultmap_view *view)
+{
+	static atomic_t last;
+
+	snprintf(view->view.name, FM_NAME_SIZE, "%s-%s#%u", view->buffer->memory->name,
+		 view->view.strategy->name, atomic_inc_return(&last));
+}
+
 static struct faultmap_view *
 faultmap_create_view(const struct faultmap_create *create)
 {
@@ -80,6 +89,7 @@ faultmap_create_view(const struct faultmap_create *create)
 	faultmap_buffer_put(buf);
 	if (!IS_ERR(view)) {
 		view->private = true;
+		faultmap_name_private(view);
 		view->view.batched = create->flags & FAULTMAP_CREATE_BATCHED;
 		if (view->view.batched)
 			view->view.window = FM_WINDOW_MAX;

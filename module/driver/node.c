@@ -17,13 +17,11 @@
  * @list: in the list of those that show one buffer
  * @view: what it shows
  * @minor: its number among the nodes
- * @name: "<memory>-<strategy>"
  */
 struct faultmap_node {
 	struct list_head list;
 	struct faultmap_view *view;
 	u32 minor;
-	char name[40];
 };
 
 #define FM_MINORS	XA_LIMIT(0, 255)	/* those of register_chrdev() */
@@ -109,7 +107,7 @@ static int faultmap_node_register(struct faultmap_node *node)
 		return ret;
 	/* For a slash below /dev. Without more ado, the node is for root only. */
 	dev = device_create(&faultmap_class, NULL, MKDEV(faultmap_major, node->minor),
-			    NULL, "faultmap!%s", node->name);
+			    NULL, "faultmap!%s", node->view->view.name);
 	if (IS_ERR(dev)) {
 		xa_erase(&faultmap_node_views, node->minor);
 		return PTR_ERR(dev);
@@ -131,13 +129,13 @@ static int faultmap_node_add(struct list_head *nodes, struct faultmap_buffer *bu
 
 	if (!node)
 		return -ENOMEM;
-	snprintf(node->name, sizeof(node->name), "%s-%s", prefix,
-		 fm_strategies[strategy]->name);
 	node->view = faultmap_view_create(buf, strategy);
 	if (IS_ERR(node->view)) {
 		ret = PTR_ERR(node->view);
 		goto free_node;
 	}
+	snprintf(node->view->view.name, FM_NAME_SIZE, "%s-%s", prefix,
+		 fm_strategies[strategy]->name);
 	if (fm_strategies[strategy]->lazy)
 		node->view->view.window = faultmap_window;
 	ret = faultmap_node_register(node);

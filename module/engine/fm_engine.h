@@ -199,6 +199,8 @@ struct fm_counters {
 	unsigned long count[FM_NR_COUNTERS];
 };
 
+#define FM_NAME_SIZE	40
+
 /**
  * struct fm_view - an object under a strategy, with its counters
  * @obj: the memory
@@ -210,10 +212,10 @@ struct fm_counters {
  *	that were passed to fm_folio_adopt()
  * @histories: what each CPU has learned of the faults
  * @filled: a bit for each page table that became full the last time
- * @id: tells views apart in trace events
  * @counters: a set for each CPU, only ever incremented
+ * @name: what trace events call it; fm_view_init() names it by its strategy
  *
- * The owner may change @batched and @window, before the first file; nothing else.
+ * The owner may change @batched, @window and @name, before the first file; nothing else.
  */
 struct fm_view {
 	struct fm_object *obj;
@@ -222,8 +224,8 @@ struct fm_view {
 	unsigned int window;
 	struct fm_history __percpu *histories;
 	unsigned long *filled;
-	unsigned int id;
 	struct fm_counters __percpu *counters;
+	char name[FM_NAME_SIZE];
 };
 
 /* The largest window, in pages: a page table, where those have 512 entries. */

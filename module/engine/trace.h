@@ -9,27 +9,32 @@
 
 #include "internal.h"
 
+/*
+ * perf and others know an address by its name, and write it as one: so it is @addr. A
+ * name is as long as a view's, with the zeroes behind it.
+ */
+
 /* A successful or refused mmap(2): @ret is 0 or a negative errno. */
 TRACE_EVENT(faultmap_mmap,
 	    TP_PROTO(const struct fm_view *view,
 		     struct vm_area_struct *vma, int ret),
 	TP_ARGS(view, vma, ret),
 	TP_STRUCT__entry(
-		__field(unsigned int, view)
-		__field(unsigned long, start)
+		__array(char, name, FM_NAME_SIZE)
+		__field(unsigned long, addr)
 		__field(unsigned long, pgoff)
 		__field(unsigned long, pages)
 		__field(int, ret)
 	),
 	TP_fast_assign(
-		__entry->view = view->id;
-		__entry->start = vma->vm_start;
+		memcpy(__entry->name, view->name, FM_NAME_SIZE);
+		__entry->addr = vma->vm_start;
 		__entry->pgoff = vma->vm_pgoff;
 		__entry->pages = vma_pages(vma);
 		__entry->ret = ret;
 	),
-	TP_printk("view=%u start=0x%lx pgoff=%lu pages=%lu ret=%d",
-		  __entry->view, __entry->start, __entry->pgoff,
+	TP_printk("name=%s addr=0x%lx pgoff=%lu pages=%lu ret=%d",
+		  __entry->name, __entry->addr, __entry->pgoff,
 		  __entry->pages, __entry->ret)
 );
 
@@ -39,19 +44,19 @@ DECLARE_EVENT_CLASS(faultmap_vma,
 			     struct vm_area_struct *vma),
 	TP_ARGS(view, vma),
 	TP_STRUCT__entry(
-		__field(unsigned int, view)
-		__field(unsigned long, start)
+		__array(char, name, FM_NAME_SIZE)
+		__field(unsigned long, addr)
 		__field(unsigned long, pgoff)
 		__field(unsigned long, pages)
 	),
 	TP_fast_assign(
-		__entry->view = view->id;
-		__entry->start = vma->vm_start;
+		memcpy(__entry->name, view->name, FM_NAME_SIZE);
+		__entry->addr = vma->vm_start;
 		__entry->pgoff = vma->vm_pgoff;
 		__entry->pages = vma_pages(vma);
 	),
-	TP_printk("view=%u start=0x%lx pgoff=%lu pages=%lu", __entry->view,
-		  __entry->start, __entry->pgoff, __entry->pages)
+	TP_printk("name=%s addr=0x%lx pgoff=%lu pages=%lu", __entry->name,
+		  __entry->addr, __entry->pgoff, __entry->pages)
 );
 
 DEFINE_EVENT(faultmap_vma, faultmap_open,
@@ -78,21 +83,21 @@ TRACE_EVENT(faultmap_fault,
 		     unsigned long pages),
 	TP_ARGS(view, vmf, pages),
 	TP_STRUCT__entry(
-		__field(unsigned int, view)
-		__field(unsigned long, address)
+		__array(char, name, FM_NAME_SIZE)
+		__field(unsigned long, addr)
 		__field(unsigned long, pgoff)
 		__field(unsigned long, pages)
 		__field(bool, write)
 	),
 	TP_fast_assign(
-		__entry->view = view->id;
-		__entry->address = vmf->address;
+		memcpy(__entry->name, view->name, FM_NAME_SIZE);
+		__entry->addr = vmf->address;
 		__entry->pgoff = vmf->pgoff;
 		__entry->pages = pages;
 		__entry->write = vmf->flags & FAULT_FLAG_WRITE;
 	),
-	TP_printk("view=%u address=0x%lx pgoff=%lu %s pages=%lu", __entry->view,
-		  __entry->address, __entry->pgoff,
+	TP_printk("name=%s addr=0x%lx pgoff=%lu %s pages=%lu", __entry->name,
+		  __entry->addr, __entry->pgoff,
 		  __entry->write ? "write" : "read", __entry->pages)
 );
 
@@ -101,19 +106,19 @@ TRACE_EVENT(faultmap_sigbus,
 	    TP_PROTO(const struct fm_view *view, const struct vm_fault *vmf),
 	TP_ARGS(view, vmf),
 	TP_STRUCT__entry(
-		__field(unsigned int, view)
-		__field(unsigned long, address)
+		__array(char, name, FM_NAME_SIZE)
+		__field(unsigned long, addr)
 		__field(unsigned long, pgoff)
 		__field(bool, write)
 	),
 	TP_fast_assign(
-		__entry->view = view->id;
-		__entry->address = vmf->address;
+		memcpy(__entry->name, view->name, FM_NAME_SIZE);
+		__entry->addr = vmf->address;
 		__entry->pgoff = vmf->pgoff;
 		__entry->write = vmf->flags & FAULT_FLAG_WRITE;
 	),
-	TP_printk("view=%u address=0x%lx pgoff=%lu %s", __entry->view,
-		  __entry->address, __entry->pgoff,
+	TP_printk("name=%s addr=0x%lx pgoff=%lu %s", __entry->name,
+		  __entry->addr, __entry->pgoff,
 		  __entry->write ? "write" : "read")
 );
 
@@ -122,14 +127,14 @@ TRACE_EVENT(faultmap_zap,
 	    TP_PROTO(const struct fm_view *view, unsigned long from),
 	TP_ARGS(view, from),
 	TP_STRUCT__entry(
-		__field(unsigned int, view)
+		__array(char, name, FM_NAME_SIZE)
 		__field(unsigned long, from)
 	),
 	TP_fast_assign(
-		__entry->view = view->id;
+		memcpy(__entry->name, view->name, FM_NAME_SIZE);
 		__entry->from = from;
 	),
-	TP_printk("view=%u from=%lu", __entry->view, __entry->from)
+	TP_printk("name=%s from=%lu", __entry->name, __entry->from)
 );
 
 #endif /* _FAULTMAP_TRACE_H */

@@ -22,8 +22,6 @@
 int fm_view_init(struct fm_view *view, struct fm_object *obj,
 		 enum fm_strategy_id strategy)
 {
-	static atomic_t last_id;
-
 	if (!fm_supported(obj->ops, strategy))
 		return -EOPNOTSUPP;
 	view->counters = alloc_percpu_gfp(struct fm_counters, FM_GFP);
@@ -36,7 +34,7 @@ int fm_view_init(struct fm_view *view, struct fm_object *obj,
 	view->obj = obj;
 	view->strategy = fm_strategies[strategy];
 	view->window = 1;
-	view->id = atomic_inc_return(&last_id);
+	strscpy(view->name, view->strategy->name, FM_NAME_SIZE);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(fm_view_init);

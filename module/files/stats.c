@@ -77,7 +77,7 @@ void faultmap_stats_show(struct seq_file *m, struct faultmap_view *view)
 	unsigned int i;
 
 	faultmap_stats_read(view, &stats);
-	seq_printf(m, "view:\t%u\n", view->view.id);
+	seq_printf(m, "name:\t%s\n", view->view.name);
 	seq_printf(m, "memory:\t%s\n", buf->memory->name);
 	seq_printf(m, "strategy:\t%s\n", view->view.strategy->name);
 	seq_printf(m, "bytes:\t%lld\n", i_size_read(buf->obj.inode));
