@@ -50,6 +50,7 @@ struct fm_file *fm_file_create(struct fm_view *view)
 		return ERR_PTR(-ENOMEM);
 	file->view = view;
 	file->obj = view->obj;
+	file->limit = ULONG_MAX;
 	ret = fm_file_add(file);
 	if (ret) {
 		kfree(file);
@@ -93,6 +94,20 @@ void fm_file_attach(struct file *filp, struct fm_file *file)
 	filp->f_mode |= FMODE_NOCMTIME | FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
 }
 EXPORT_SYMBOL_GPL(fm_file_attach);
+
+/**
+ * fm_file_limit() - keep the mappings of a file inside the first pages of its object
+ * @file: its description, of which there is no mapping yet
+ * @npages: how many
+ *
+ * What mmap(2) is asked for has to end there, and does not grow: no fault can come for more.
+ * That also binds remap_file_pages(2), which knows of the file alone, and calls its mmap.
+ */
+void fm_file_limit(struct fm_file *file, unsigned long npages)
+{
+	file->limit = npages;
+}
+EXPORT_SYMBOL_GPL(fm_file_limit);
 
 /**
  * fm_open() - for &file_operations.open: an open file of a view

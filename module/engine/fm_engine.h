@@ -240,12 +240,14 @@ struct fm_view {
  * @list: in the list of the object's files
  * @view: what it shows
  * @obj: the view's object
+ * @limit: mappings of it end before this page; fm_file_limit()
  * @revoked: it was cut off, for good
  */
 struct fm_file {
 	struct list_head list;
 	struct fm_view *view;
 	struct fm_object *obj;
+	unsigned long limit;
 	bool revoked;
 };
 
@@ -291,6 +293,10 @@ static __always_inline struct page *fm_entry_page(enum fm_addresses addresses,
 	return vmalloc_to_page(fm_entry_addr(entry));
 }
 
+/* in resolve.c, */
+int fm_get_pages(struct fm_file *file, unsigned long npages, struct page **pages);
+void fm_put_pages(struct page **pages, unsigned long npages);
+
 /* in view.c, */
 int fm_view_init(struct fm_view *view, struct fm_object *obj,
 		 enum fm_strategy_id strategy);
@@ -301,6 +307,7 @@ void fm_view_count(const struct fm_view *view, struct fm_counters *sum);
 struct fm_file *fm_file_create(struct fm_view *view);
 void fm_file_free(struct fm_file *file);
 void fm_file_attach(struct file *filp, struct fm_file *file);
+void fm_file_limit(struct fm_file *file, unsigned long npages);
 int fm_open(struct fm_view *view, struct file *filp);
 int fm_release(struct inode *inode, struct file *filp);
 loff_t fm_llseek(struct file *filp, loff_t offset, int whence);

@@ -187,7 +187,7 @@ static bool fm_is_cow(struct vm_area_struct *vma)
 
 static int fm_check_mmap(const struct fm_file *file, struct vm_area_struct *vma)
 {
-	unsigned long npages = READ_ONCE(file->obj->npages);
+	unsigned long npages = min(READ_ONCE(file->obj->npages), file->limit);
 
 	if (!file->view->strategy->cow && fm_is_cow(vma))
 		return -EINVAL;
@@ -196,21 +196,6 @@ static int fm_check_mmap(const struct fm_file *file, struct vm_area_struct *vma)
 	if (vma->vm_pgoff >= npages || vma_pages(vma) > npages - vma->vm_pgoff)
 		return -ENXIO;
 	return 0;
-}
-
-static int fm_do_mmap(struct fm_file *file, struct vm_area_struct *vma)
-{
-	const struct fm_strategy *strategy = file->view->strategy;
-	int ret;
-
-	ret = fm_check_mmap(file, vma);
-	if (ret)
-		return ret;
-	if (file->obj->ops->prot)
-		vma->vm_page_prot = file->obj->ops->prot(file->obj,
-						       vma->vm_page_prot);
-	vma->vm_ops = strategy->vm_ops;
-	return strategy->mmap ? strategy->mmap(file, vma) : 0;
 }
 
 /**
@@ -232,6 +217,23 @@ void fm_vma_restrict(struct vm_area_struct *vma, bool may_write)
 }
 EXPORT_SYMBOL_GPL(fm_vma_restrict);
 
+static int fm_do_mmap(struct fm_file *file, struct vm_area_struct *vma)
+{
+	const struct fm_strategy *strategy = file->view->strategy;
+	int ret;
+
+	ret = fm_check_mmap(file, vma);
+	if (ret)
+		return ret;
+	if (file->limit != ULONG_MAX)
+		fm_vma_restrict(vma, true);
+	if (file->obj->ops->prot)
+		vma->vm_page_prot = file->obj->ops->prot(file->obj,
+						       vma->vm_page_prot);
+	vma->vm_ops = strategy->vm_ops;
+	return strategy->mmap ? strategy->mmap(file, vma) : 0;
+}
+
 /**
  * fm_mmap() - map a part of the object: &file_operations.mmap
  * @filp: a file of the object
@@ -243,8 +245,8 @@ EXPORT_SYMBOL_GPL(fm_vma_restrict);
  * Context: the mmap_lock is held for writing.
  * Return: 0; -EINVAL for a private mapping under a strategy that cannot copy on
  * write; -ENODEV if the file is revoked; -ENXIO if the range reaches beyond the
- * object; -ENOMEM; what &fm_object_ops.map returns. On failure the kernel removes
- * what was mapped, and calls none of the VMA's operations.
+ * object, or the file's limit; -ENOMEM; what &fm_object_ops.map returns. On failure the
+ * kernel removes what was mapped, and calls none of the VMA's operations.
  */
 int fm_mmap(struct file *filp, struct vm_area_struct *vma)
 {

@@ -9,7 +9,7 @@
  */
 #include <linux/export.h>
 #include <linux/minmax.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 #include "internal.h"
 
@@ -195,6 +195,66 @@ struct page *fm_resolve_page(const struct fm_file *file, pgoff_t pgoff)
 		return NULL;
 	return pfn_to_page(pfn);
 }
+
+static int fm_get_page(struct fm_file *file, pgoff_t pgoff, struct page **page)
+{
+	int ret = 0, idx = fm_read_lock(file);
+
+	*page = fm_resolve_page(file, pgoff);
+	if (!*page)
+		ret = fm_revoked(file) ? -ENODEV : -ENOMEM;
+	else if (fm_has_failed(file->obj->ops, page_to_pfn(*page)))
+		ret = -EIO;
+	else
+		get_page(*page);
+	fm_read_unlock(file, idx);
+	return ret;
+}
+
+/**
+ * fm_put_pages() - undo fm_get_pages()
+ * @pages: the pages
+ * @npages: how many
+ */
+void fm_put_pages(struct page **pages, unsigned long npages)
+{
+	while (npages)
+		put_page(pages[--npages]);
+}
+EXPORT_SYMBOL_GPL(fm_put_pages);
+
+/**
+ * fm_get_pages() - take references of an object's first pages, as get_user_pages() does
+ * @file: the file through which they are asked for, of memory that has them
+ * @npages: how many, not more than the object has
+ * @pages: filled in, for fm_put_pages()
+ *
+ * What is not there yet is allocated. The pages stay what they are until they are put,
+ * also if the object loses them, which then can free them only later.
+ *
+ * Each has a read section of its own: nobody who takes memory back waits for all of them.
+ *
+ * Context: may sleep; the inode lock is held, so that the object does not become shorter.
+ * Return: 0, or, with no reference taken, -ENODEV if the file is revoked, -EIO if memory
+ * has failed, -ENOMEM if there is none to be had, -EINTR if the caller is being killed.
+ */
+int fm_get_pages(struct fm_file *file, unsigned long npages, struct page **pages)
+{
+	unsigned long i;
+	int ret = 0;
+
+	for (i = 0; i < npages; i++) {
+		ret = fatal_signal_pending(current) ? -EINTR :
+			fm_get_page(file, i, &pages[i]);
+		if (ret)
+			break;
+		cond_resched();
+	}
+	if (ret)
+		fm_put_pages(pages, i);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(fm_get_pages);
 
 /**
  * fm_object_page() - a page of an object that has pages, whatever its size is now
