@@ -203,6 +203,16 @@ struct faultmap_resize {
 	__u64 flags;
 };
 
+/**
+ * struct faultmap_export - argument of FAULTMAP_EXPORT
+ * @flags: must be zero
+ * @reserved: must be zero
+ */
+struct faultmap_export {
+	__u32 flags;
+	__u32 reserved;
+};
+
 #define FAULTMAP_IOC_MAGIC	0xFA
 
 /**
@@ -282,5 +292,30 @@ struct faultmap_resize {
  * EINTR: the caller is being killed, and nothing was done.
  */
 #define FAULTMAP_REVOKE		_IO(FAULTMAP_IOC_MAGIC, 5)
+
+/**
+ * define FAULTMAP_EXPORT - share the buffer with devices
+ *
+ * Returns a close-on-exec descriptor of a dma-buf. It has the size of the buffer at this
+ * moment, and holds all of its pages until the last reference to it is gone; memory on
+ * demand is allocated here. What a driver imports is always these pages. Neither
+ * FAULTMAP_RESIZE nor FAULTMAP_REVOKE, nor closing the buffer, takes them away from it, or
+ * makes an import fail, before or after: a buffer that shrinks has lost those behind its end,
+ * as if they had been pinned by get_user_pages(), and shows others when it grows again; they
+ * count for the parameter max_total until the dma-buf is gone.
+ *
+ * What user space maps by the descriptor is the buffer instead: mapped as its strategy says,
+ * counted there, and cut off by FAULTMAP_RESIZE and FAULTMAP_REVOKE, after which mmap(2)
+ * fails with ENXIO or ENODEV. A mapping neither reaches beyond the size of the dma-buf nor
+ * grows, also where remap_file_pages(2) makes it.
+ *
+ * EINVAL: a member is not zero. EOPNOTSUPP: the memory is not of FAULTMAP_MEMORY_PAGES
+ * or FAULTMAP_MEMORY_VMALLOC, whose pages alone can be held each by itself, or the kernel
+ * has no dma-bufs. EBADF: the descriptor is not open for reading and writing. ENODEV: it is
+ * revoked. EIO: memory of the buffer has failed. ENOMEM: there is not enough memory, or on
+ * demand max_total allows no more. EINTR: the caller is being killed. EMFILE, ENFILE: as for
+ * open(2).
+ */
+#define FAULTMAP_EXPORT		_IOW(FAULTMAP_IOC_MAGIC, 6, struct faultmap_export)
 
 #endif /* _FAULTMAP_UAPI_H */

@@ -40,7 +40,7 @@ enum fm_compat_step {
 
 static const __u32 fm_layout[] = {
 	FAULTMAP_CREATE, FAULTMAP_INFO, FAULTMAP_STATS, FAULTMAP_STATS_RESET,
-	FAULTMAP_RESIZE, FAULTMAP_REVOKE,
+	FAULTMAP_RESIZE, FAULTMAP_REVOKE, FAULTMAP_EXPORT,
 	sizeof(struct faultmap_create),
 	FM_MEMBER(create, bytes), FM_MEMBER(create, memory),
 	FM_MEMBER(create, strategy), FM_MEMBER(create, order),
@@ -59,6 +59,8 @@ static const __u32 fm_layout[] = {
 	FM_MEMBER(stats, zaps), FM_MEMBER(stats, huge_faults),
 	sizeof(struct faultmap_resize),
 	FM_MEMBER(resize, bytes), FM_MEMBER(resize, flags),
+	sizeof(struct faultmap_export),
+	FM_MEMBER(export, flags), FM_MEMBER(export, reserved),
 };
 
 #define FM_NR_LAYOUT	(sizeof(fm_layout) / sizeof(*fm_layout))

@@ -340,6 +340,7 @@ static void expect_failed(struct __test_metadata *_metadata,
 {
 	struct faultmap_stats before, after;
 	char bytes[3 * self->page], *map;
+	struct faultmap_export export = { 0 };
 	off_t at = FAILED * self->page;
 
 	EXPECT_EQ(-EIO, fm_errno(pread(self->fd, bytes, 16, at + 5)));
@@ -348,6 +349,7 @@ static void expect_failed(struct __test_metadata *_metadata,
 	EXPECT_EQ(self->page, pread(self->fd, bytes, sizeof(bytes), at - self->page));
 	EXPECT_EQ(self->page, pwrite(self->fd, bytes, sizeof(bytes), at - self->page));
 	EXPECT_EQ(16, pread(self->fd, bytes, 16, at + self->page));
+	EXPECT_EQ(-EIO, fm_errno(ioctl(self->fd, FAULTMAP_EXPORT, &export)));
 	if (variant->strategy != FAULTMAP_STRATEGY_LAZY)
 		return;
 	map = fm_map(self, 0, FM_PAGES);

@@ -19,6 +19,7 @@ union argument {
 	struct faultmap_resize resize;
 	struct faultmap_info info;
 	struct faultmap_stats stats;
+	struct faultmap_export export;
 };
 
 struct range {
@@ -107,6 +108,7 @@ static const struct command {
 	{ FAULTMAP_STATS_RESET, false, true },
 	{ FAULTMAP_RESIZE, false, true },
 	{ FAULTMAP_REVOKE, false, true },
+	{ FAULTMAP_EXPORT, false, true },
 };
 
 #define NR_COMMANDS	(sizeof(commands) / sizeof(*commands))
@@ -220,6 +222,10 @@ static inline int expected(const FIXTURE_DATA(fuzz) *self, enum kind kind,
 	case FAULTMAP_RESIZE:
 		return expect_resize(self, &arg.resize);
 	case FAULTMAP_REVOKE:
+		return self->revoked ? -ENODEV : 0;
+	case FAULTMAP_EXPORT:
+		if (arg.export.flags || arg.export.reserved)
+			return -EINVAL;
 		return self->revoked ? -ENODEV : 0;
 	}
 	return 0;

@@ -168,6 +168,7 @@ TEST_F_TIMEOUT(fuzz, every_bit_of_every_member, 300)
 {
 	struct faultmap_create create = { .bytes = good_bytes(self) };
 	struct faultmap_resize resize = { .bytes = good_bytes(self) };
+	struct faultmap_export export = { 0 };
 	uint32_t *members[] = {
 		&create.memory, &create.strategy, &create.order, &create.window,
 		&create.flags, &create.reserved,
@@ -186,6 +187,8 @@ TEST_F_TIMEOUT(fuzz, every_bit_of_every_member, 300)
 		try_member(_metadata, self, &commands[0], &create, &create.bytes, 8);
 		try_member(_metadata, self, &commands[4], &resize, &resize.bytes, 8);
 		try_member(_metadata, self, &commands[4], &resize, &resize.flags, 8);
+		try_member(_metadata, self, &commands[6], &export, &export.flags, 4);
+		try_member(_metadata, self, &commands[6], &export, &export.reserved, 4);
 		EXPECT_TRUE(try(self, BUFFER, FAULTMAP_REVOKE, 0));
 	}
 }

@@ -295,6 +295,17 @@ static long open_again(struct subject *s)
 	return fd;
 }
 
+/* Of the memory that can be. */
+static long export(struct subject *s)
+{
+	struct faultmap_export arg = { 0 };
+	int fd = fm_errno(ioctl(s->fd, FAULTMAP_EXPORT, &arg));
+
+	if (fd >= 0)
+		close(fd);
+	return fd == -EOPNOTSUPP ? 0 : fd;
+}
+
 static long ask(struct subject *s)
 {
 	struct faultmap_info info;
@@ -316,6 +327,8 @@ static const struct operation operations[] = {
 	{ "open again", create_and_stamp, open_again, drop, 0 },
 	{ "RESIZE, grow", create_and_stamp, grow, drop, EFAULT },
 	{ "RESIZE, shrink", create_and_map, shrink, drop, EFAULT },
+	{ "EXPORT", create_and_stamp, export, drop, EFAULT },
+	{ "EXPORT of a new one", create_new, export, drop, EFAULT },
 	{ "INFO, STATS", create_and_map, ask, drop, EFAULT },
 };
 

@@ -310,6 +310,29 @@ TEST_F(module, pinned_pages_count)
 	close(pipes[1]);
 }
 
+/* What a dma-buf holds counts until that is closed, whatever the buffer has lost. */
+TEST_F(module, exported_pages_count)
+{
+	struct faultmap_export arg = { 0 };
+
+	ASSERT_EQ(0, reload("max_total=4M"));
+	for (unsigned int memory = FAULTMAP_MEMORY_PAGES;
+	     memory <= FAULTMAP_MEMORY_VMALLOC; memory++) {
+		int fd = fm_create(memory, FAULTMAP_STRATEGY_LAZY, pages(3 * MIB));
+		int dmabuf = fm_errno(ioctl(fd, FAULTMAP_EXPORT, &arg));
+
+		ASSERT_LE(0, dmabuf);
+		expect_left(_metadata, memory, MIB);
+		EXPECT_EQ(0, resize(fd, fm_page_size()));
+		expect_left(_metadata, memory, MIB);
+		close(fd);
+		expect_left(_metadata, memory, MIB);
+		EXPECT_EQ(-EWOULDBLOCK, unload());
+		close(dmabuf);
+		expect_left(_metadata, memory, 4 * MIB);
+	}
+}
+
 /* Until the group of the process has less than @bytes in use, or for 20 seconds. */
 static bool is_freed(long long bytes)
 {

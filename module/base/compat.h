@@ -112,4 +112,11 @@ static inline void set_ptes(struct mm_struct *mm, unsigned long addr, pte_t *pte
 #define FM_HAVE_HUGE_FAULT	0
 #endif
 
+/* A namespace became a string. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define FM_IMPORT_NS(ns)	MODULE_IMPORT_NS(ns)
+#else
+#define FM_IMPORT_NS(ns)	MODULE_IMPORT_NS(#ns)
+#endif
+
 #endif /* _FAULTMAP_COMPAT_H */

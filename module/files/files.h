@@ -51,6 +51,16 @@ void faultmap_stats_read(struct faultmap_view *view, struct faultmap_stats *stat
 void faultmap_stats_reset(struct faultmap_view *view);
 void faultmap_stats_show(struct seq_file *m, struct faultmap_view *view);
 
+/* dmabuf.c */
+#if IS_ENABLED(CONFIG_DMA_SHARED_BUFFER)
+int faultmap_dmabuf_export(struct file *filp);
+#else
+static inline int faultmap_dmabuf_export(struct file *filp)
+{
+	return -EOPNOTSUPP;
+}
+#endif
+
 /* ops.c */
 extern const struct file_operations faultmap_fops;
 extern const struct inode_operations faultmap_inode_ops;

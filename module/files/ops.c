@@ -53,6 +53,7 @@ union faultmap_arg {
 	struct faultmap_info info;
 	struct faultmap_stats stats;
 	struct faultmap_resize resize;
+	struct faultmap_export export;
 };
 
 static long faultmap_ioctl_info(struct file *filp, void *arg)
@@ -114,12 +115,22 @@ static long faultmap_ioctl_revoke(struct file *filp, void *arg)
 	return fm_object_revoke(filp->private_data);
 }
 
+static long faultmap_ioctl_export(struct file *filp, void *arg)
+{
+	const struct faultmap_export *export = arg;
+
+	if (export->flags || export->reserved)
+		return -EINVAL;
+	return faultmap_dmabuf_export(filp);
+}
+
 static const struct faultmap_ioctl faultmap_ioctls[] = {
 	{ FAULTMAP_INFO, 0, faultmap_ioctl_info },
 	{ FAULTMAP_STATS, 0, faultmap_ioctl_stats },
 	{ FAULTMAP_STATS_RESET, FMODE_WRITE, faultmap_ioctl_stats_reset },
 	{ FAULTMAP_RESIZE, FMODE_WRITE, faultmap_ioctl_resize },
 	{ FAULTMAP_REVOKE, FMODE_WRITE, faultmap_ioctl_revoke },
+	{ FAULTMAP_EXPORT, FMODE_READ | FMODE_WRITE, faultmap_ioctl_export },
 };
 
 static long faultmap_unlocked_ioctl(struct file *filp, unsigned int cmd,
