@@ -109,6 +109,44 @@ static bool do_reopen(struct m_proc *p, const struct m_op *op)
 	return true;
 }
 
+/* A dma-buf, which is mapped as the file is. */
+static bool do_export(struct m_proc *p, const struct m_op *op, struct m_want *want)
+{
+	struct m_file *file = p->fd[op->fd];
+
+	if (p->fd[op->fd2])
+		return false;
+	if (!file || !file->can_read || !file->can_write)
+		want->ret = -EBADF;
+	else if (op->flags & M_BADFLAG)
+		want->ret = -EINVAL;
+	else if (!m_supported(file->view->buffer->memory, FAULTMAP_STRATEGY_LAZY))
+		want->ret = -EOPNOTSUPP;
+	else if (m_revoked(file))
+		want->ret = -ENODEV;
+	if (want->ret)
+		return true;
+	p->fd[op->fd2] = m_file_create(file->view, 0);
+	p->fd[op->fd2]->limit = file->view->buffer->npages;
+	return true;
+}
+
+/* Our ioctls of a dma-buf; what else there is, but to map it, is not ours to tell. */
+static bool do_dmabuf(const struct m_op *op, struct m_want *want)
+{
+	want->ret = -ENOTTY;
+	return op->kind == M_RESIZE || op->kind == M_REVOKE || op->kind == M_STATS ||
+	       op->kind == M_RESET || op->kind == M_INFO;
+}
+
+/* Whose first descriptor an operation is about. */
+static bool is_about_dmabuf(const struct m_op *op, const struct m_file *file)
+{
+	return file && file->limit &&
+	       ((op->kind >= M_PREAD && op->kind <= M_STAMP) ||
+		(op->kind >= M_REOPEN && op->kind <= M_INFO));
+}
+
 /* pread(2) and pwrite(2) with memory of the process's own. */
 static bool do_pread(struct m_file *file, const struct m_op *op,
 		     struct m_want *want)
@@ -313,6 +351,8 @@ bool m_do_file(struct m_world *w, const struct m_op *op, struct m_want *want)
 	struct m_proc *p = &w->proc[op->proc];
 	struct m_file *file = p->fd[op->fd];
 
+	if (is_about_dmabuf(op, file))
+		return do_dmabuf(op, want);
 	switch (op->kind) {
 	case M_CREATE:
 		return do_create(w, p, op, want);
@@ -332,6 +372,8 @@ bool m_do_file(struct m_world *w, const struct m_op *op, struct m_want *want)
 		return do_skim(file, op, want);
 	case M_REOPEN:
 		return do_reopen(p, op);
+	case M_EXPORT:
+		return do_export(p, op, want);
 	case M_TRUNCATE:
 		return do_truncate(w, file, op, want);
 	case M_RESIZE:

@@ -34,7 +34,7 @@ static const struct {
 	{ M_DIRECT_READ, 8 }, { M_DIRECT_WRITE, 8 }, { M_PEEK, 4 }, { M_POKE, 4 },
 	{ M_MEM_READ, 10 }, { M_MEM_WRITE, 10 }, { M_VM_READV, 10 },
 	{ M_VM_WRITEV, 10 }, { M_RESIZE, 25 },
-	{ M_TRUNCATE, 12 }, { M_REOPEN, 8 }, { M_REVOKE, 3 }, { M_STATS, 5 },
+	{ M_TRUNCATE, 12 }, { M_REOPEN, 8 }, { M_EXPORT, 10 }, { M_REVOKE, 3 }, { M_STATS, 5 },
 	{ M_RESET, 5 }, { M_INFO, 10 }, { M_CREATE, 14 }, { M_OPEN, 8 },
 	{ M_CLOSE, 10 }, { M_DUP, 4 }, { M_TAKE, 12 }, { M_FORK, 6 }, { M_EXIT, 5 },
 	{ M_REBIND, 2 }, { M_REBIND_SEEN, 2 }, { M_SHAKE, 8 }, { M_RUSH, 5 },
@@ -144,6 +144,11 @@ static void draw_rest(struct m_world *w, struct m_random *random, struct m_op *o
 		op->fd = m_draw_fd(w, random, op->proc);
 		if (m_once_in(random, 3))
 			op->flags = m_once_in(random, 4) ? M_WRONLY : M_RDONLY;
+		break;
+	case M_EXPORT:
+		op->fd2 = m_draw_free_fd(w, random, op->proc);
+		op->fd = m_draw_fd(w, random, op->proc);
+		op->flags = m_once_in(random, 20) ? M_BADFLAG : 0;
 		break;
 	case M_TAKE:
 		op->peer = m_draw_proc(w, random);

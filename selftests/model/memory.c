@@ -122,10 +122,21 @@ bool m_revoked(const struct m_file *file)
 	return file->generation != file->view->buffer->generation;
 }
 
+/* The driver knows of each of its VMAs. */
+bool m_is_told(const struct m_vma *v)
+{
+	return v->file->view->strategy != FAULTMAP_STRATEGY_LAZY;
+}
+
 /* A VMA with flags of a driver's own, which never merges. */
 bool m_is_special(const struct m_vma *v)
 {
-	return v->file->view->strategy != FAULTMAP_STRATEGY_LAZY;
+	return m_is_told(v) || v->flags & M_VM_DONTEXPAND;
+}
+
+bool m_keeps_size(const struct m_vma *v)
+{
+	return m_is_frames(v) || v->flags & M_VM_DONTEXPAND;
 }
 
 /* Frames are mapped, and not pages. */

@@ -16,6 +16,8 @@ static uint32_t vm_flags(const struct m_op *op, const struct m_file *file)
 
 	if (m_shows_frames(file->view))
 		flags |= M_VM_DONTDUMP;
+	if (file->limit)
+		flags |= M_VM_DONTEXPAND;
 	if (op->flags & M_PRIVATE)
 		return flags | M_VM_MAYWRITE |
 		       (flags & M_VM_WRITE ? M_VM_ACCOUNT : 0);
@@ -26,7 +28,7 @@ static uint32_t vm_flags(const struct m_op *op, const struct m_file *file)
 /* Of a regular file, offsets are loff_t; of a device, unsigned long. In pages. */
 static uint64_t last_offset(const struct m_file *file)
 {
-	return file->view->buffer->is_node ? (1ULL << 52) - 1 : (1ULL << 51) - 1;
+	return file->view->buffer->is_node || file->limit ? (1ULL << 52) - 1 : (1ULL << 51) - 1;
 }
 
 /* Errors that are found before anything is unmapped. */
@@ -67,6 +69,9 @@ static int driver_mmap(struct m_proc *p, struct m_vma *v)
 {
 	struct m_buffer *buffer = v->file->view->buffer;
 
+	/* The core of dma-bufs looks first. */
+	if (v->file->limit && v->pgoff + v->end - v->start > v->file->limit)
+		return -EINVAL;
 	if (m_is_frames(v) && m_is_cow(v))
 		return -EINVAL;
 	if (m_revoked(v->file))

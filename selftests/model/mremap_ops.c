@@ -12,11 +12,11 @@ static int check_resize(struct m_proc *p, uint32_t at, uint32_t n, uint32_t m,
 
 	if (!v)
 		return -EFAULT;
-	if (flags & M_DONTUNMAP && m_is_frames(v))
+	if (flags & M_DONTUNMAP && m_keeps_size(v))
 		return -EINVAL;
 	if (n > v->end - at)
 		return -EFAULT;
-	return n != m && m_is_frames(v) ? -EFAULT : 0;
+	return n != m && m_keeps_size(v) ? -EFAULT : 0;
 }
 
 static int move_one(struct m_world *w, struct m_proc *p, uint32_t at, uint32_t n,

@@ -131,6 +131,13 @@ static int64_t reopen(const struct m_op *op)
 	return keep(open(path, flags), op->fd2);
 }
 
+static int64_t export(const struct m_op *op)
+{
+	struct faultmap_export arg = { .flags = op->flags & M_BADFLAG ? 1 : 0 };
+
+	return keep(ioctl(M_FD + op->fd, FAULTMAP_EXPORT, &arg), op->fd2);
+}
+
 static int64_t take(struct m_shared *shared, const struct m_op *op)
 {
 	int pidfd = syscall(SYS_pidfd_open, shared->pid[op->peer], 0);
@@ -288,6 +295,8 @@ static int64_t control(struct m_shared *shared, const struct m_op *op,
 		return take(shared, op);
 	case M_REOPEN:
 		return reopen(op);
+	case M_EXPORT:
+		return export(op);
 	case M_TRUNCATE:
 		return result(ftruncate(fd, op->len));
 	case M_RESIZE:

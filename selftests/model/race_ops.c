@@ -79,8 +79,8 @@ static bool do_shake(struct m_world *w, struct m_proc *p, const struct m_op *op,
 	uint64_t had, npages = op->len / M_PAGE;
 	uint32_t i;
 
-	if (!file || !file->can_write || m_revoked(file) || !op->n || !op->m ||
-	    op->m > 8 || !npages || op->len % M_PAGE)
+	if (!file || !file->can_write || file->limit || m_revoked(file) || !op->n ||
+	    !op->m || op->m > 8 || !npages || op->len % M_PAGE)
 		return false;
 	buffer = file->view->buffer;
 	if (npages > buffer->max || !is_plain(p, v, op, buffer))
@@ -102,8 +102,8 @@ static bool do_rush(struct m_world *w, struct m_proc *p, const struct m_op *op)
 	struct m_view *view;
 	uint32_t i;
 
-	if (!file || !file->can_write || m_revoked(file) || op->memory >= M_NODES ||
-	    op->strategy >= M_STRATEGIES || !op->m || op->m > 8)
+	if (!file || !file->can_write || file->limit || m_revoked(file) ||
+	    op->memory >= M_NODES || op->strategy >= M_STRATEGIES || !op->m || op->m > 8)
 		return false;
 	view = w->node[op->memory][op->strategy];
 	if (!view || view->buffer != file->view->buffer)

@@ -212,9 +212,10 @@ static uint32_t views_of(const struct m_proc *p)
 
 	for (i = 0; i < M_FDS; i++) {
 		for (j = 0; j < i; j++)
-			if (p->fd[i] && p->fd[j] && p->fd[i]->view == p->fd[j]->view)
+			if (p->fd[i] && p->fd[j] && !p->fd[j]->limit &&
+			    p->fd[i]->view == p->fd[j]->view)
 				break;
-		if (p->fd[i] && j == i)
+		if (p->fd[i] && !p->fd[i]->limit && j == i)
 			of |= 1U << i;
 	}
 	return of;

@@ -17,7 +17,7 @@ static const char *const kinds[M_KINDS] = {
 	[M_PEEK] = "peek", [M_POKE] = "poke", [M_MEM_READ] = "mem_read",
 	[M_MEM_WRITE] = "mem_write", [M_VM_READV] = "vm_readv",
 	[M_VM_WRITEV] = "vm_writev", [M_FORK] = "fork", [M_EXIT] = "exit",
-	[M_REOPEN] = "reopen", [M_TRUNCATE] = "truncate",
+	[M_REOPEN] = "reopen", [M_EXPORT] = "export", [M_TRUNCATE] = "truncate",
 	[M_RESIZE] = "resize", [M_REVOKE] = "revoke", [M_STATS] = "stats",
 	[M_RESET] = "reset", [M_INFO] = "info", [M_REBIND] = "rebind",
 	[M_SHAKE] = "shake", [M_RUSH] = "rush", [M_REBIND_SEEN] = "rebind_seen",

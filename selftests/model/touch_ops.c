@@ -147,7 +147,7 @@ static bool do_copy(struct m_world *w, struct m_proc *p, const struct m_op *op,
 {
 	struct m_file *file = p->fd[op->fd];
 
-	if (!op->n || op->pg > 1U << 30)
+	if (!op->n || op->pg > 1U << 30 || (file && file->limit))
 		return false;
 	if (!file || !(op->kind == M_COPY_IN ? file->can_read : file->can_write)) {
 		want->ret = -EBADF;

@@ -13,7 +13,7 @@
 
 /* The driver is told of it only where a mapping has to do with it as a whole. */
 #define COUNT_TOLD(v, name) do { \
-	if (m_is_special(v)) \
+	if (m_is_told(v)) \
 		COUNT(v, name); \
 } while (0)
 
@@ -393,7 +393,7 @@ static void inherit(struct m_world *w, struct m_proc *parent, struct m_proc *chi
 	uint32_t i;
 
 	COUNT_TOLD(v, opens);
-	if (m_is_special(v) || v->anon || v->flags & M_VM_MAYBE_GUARD)
+	if (m_is_told(v) || v->anon || v->flags & M_VM_MAYBE_GUARD)
 		for (i = v->start; i < v->end; i++)
 			inherit_page(&child->page[i], &parent->page[i]);
 	m_blur(child, v);

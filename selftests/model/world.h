@@ -37,6 +37,7 @@ struct m_view {
 struct m_file {
 	uint32_t refs, generation;
 	bool can_read, can_write;
+	uint64_t limit;			/* of a dma-buf, its size; else 0 */
 	struct m_view *view;
 };
 
@@ -55,6 +56,7 @@ struct m_file {
 #define M_VM_DONTDUMP	0x800
 #define M_VM_MERGEABLE	0x1000
 #define M_VM_MAYBE_GUARD	0x2000
+#define M_VM_DONTEXPAND	0x4000			/* where frames do not imply it */
 
 struct m_vma {
 	uint32_t start, end;		/* pages of the arena */
@@ -130,7 +132,9 @@ struct m_file *m_file_create(struct m_view *view, uint32_t flags);
 void m_file_get(struct m_file *file);
 void m_file_put(struct m_world *w, struct m_file *file);
 bool m_revoked(const struct m_file *file);
+bool m_is_told(const struct m_vma *v);
 bool m_is_special(const struct m_vma *v);
+bool m_keeps_size(const struct m_vma *v);
 bool m_is_frames(const struct m_vma *v);
 bool m_is_cow(const struct m_vma *v);
 void m_drop_page(struct m_page *page);
