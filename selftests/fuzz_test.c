@@ -145,6 +145,9 @@ TEST_F(fuzz, misaligned)
 	}
 }
 
+/* More than any member of few values has. */
+#define SMALL_VALUES	(FAULTMAP_WINDOW_MAX + 64)
+
 /* One member at a time, with each bit, and with what lies near each limit. */
 static void try_member(struct __test_metadata *_metadata, FIXTURE_DATA(fuzz) *self,
 		       const struct command *command, void *arg, void *member,
@@ -154,8 +157,8 @@ static void try_member(struct __test_metadata *_metadata, FIXTURE_DATA(fuzz) *se
 	char saved[8];
 
 	memcpy(saved, member, width);
-	for (uint64_t i = 0; i < 2048 + 8 * width; i++) {
-		uint64_t value = i < 2048 ? i : 1ULL << (i - 2048);
+	for (uint64_t i = 0; i < SMALL_VALUES + 8 * width; i++) {
+		uint64_t value = i < SMALL_VALUES ? i : 1ULL << (i - SMALL_VALUES);
 
 		memcpy(member, &value, width);
 		memcpy(self->memory, arg, _IOC_SIZE(command->cmd));
@@ -164,7 +167,7 @@ static void try_member(struct __test_metadata *_metadata, FIXTURE_DATA(fuzz) *se
 	memcpy(member, saved, width);
 }
 
-TEST_F_TIMEOUT(fuzz, every_bit_of_every_member, 300)
+TEST_F_TIMEOUT(fuzz, every_bit_of_every_member, 1800)
 {
 	struct faultmap_create create = { .bytes = good_bytes(self) };
 	struct faultmap_resize resize = { .bytes = good_bytes(self) };
