@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # faultmap: see README.md, or `make help`.
 
 KERNEL ?= 6.12

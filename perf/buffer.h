@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The memory of a cell, made as a plan says. */
 #ifndef _BUFFER_H
 #define _BUFFER_H

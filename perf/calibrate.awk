@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # awk -f calibrate.awk here.csv cells.csv: what a thousand guest instructions of each
 # kind of work take on the machine that here.csv is of, at best: NAME,NS.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Measuring a cell: what mmap, touch and munmap cost, together, in the cheapest
  * of a few runs; and then, in one more run, what each touch takes.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* A cell: a way of mapping a memory and of touching it, and what that costs. */
 #ifndef _CELL_H
 #define _CELL_H

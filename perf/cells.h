@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* fmbench --plan: many cells in one go. */
 #ifndef _CELLS_H
 #define _CELLS_H

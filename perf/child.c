@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A child that inherits a mapping: what fork(2), its own touches and its end cost.
  */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What a mapping costs a child, which has it by fork(2). */
 #ifndef _CHILD_H
 #define _CHILD_H

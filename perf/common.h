@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What every file here needs: the clock, the size of a page, and words for the user. */
 #ifndef _COMMON_H
 #define _COMMON_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The first use of memory: a new buffer is made, mapped, touched, unmapped and given
  * back. What all that costs, and how much memory the buffer held before it went.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # Draws a flame graph as SVG of folded stacks, those with the same callers one after the
 # other: "PHASE;CALLER;FUNCTION COUNT", of `a`; or with two counts, of `a` and `b`, a
 # differential one.  There, a function is as wide as the larger of both, red if `b` has

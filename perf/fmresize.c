@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * What changing the size of a buffer costs: by one page, whatever it has already,
  * and by many, beside what as many cost in a new buffer. A memfd is the reference,

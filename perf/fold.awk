@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # Reads fmbench's CSV, and what profile_plugin.c wrote of the same runs, a warm-up and
 # `runs` for each of `names`.  Of those of a name, takes the run with the fewest
 # instructions, as fmbench does; writes its stacks to OUT/NAME.stacks, and prints how

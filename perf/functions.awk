@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # Reads folded stacks, "PHASE;CALLER;FUNCTION COUNT", or with two counts, of `a` and `b`.
 # Prints the functions with the most instructions, or with the largest differences, as
 # many as `most` says: their own, and those of what they call along with them.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A plan: a file in which each line stands for a group of cells. It gives a list
  * for each axis, and the group is their product.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The file of a plan, each line a group of cells. */
 #ifndef _GROUP_H
 #define _GROUP_H

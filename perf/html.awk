@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # awk -v what=lost|full|axes -f html.awk scores.csv: tables of the report; full also as
 # CSV, to the file `csv`.
 

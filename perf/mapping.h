@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Where memory is mapped, and how; and the faults that were taken there. */
 #ifndef _MAPPING_H
 #define _MAPPING_H

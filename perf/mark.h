@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Marks in a program's code, between which a plugin of the emulator counts: each is
  * one instruction that does nothing, and that no compiler makes.

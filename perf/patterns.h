@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Access patterns: which pages of a mapping are touched, and in which order. What
  * is measured and what is simulated share them.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Talking to perf stat --control. */
 #ifndef _PERF_STAT_H
 #define _PERF_STAT_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Which pages are touched and in which order, and the loops that touch them. */
 #ifndef _PLAN_H
 #define _PLAN_H

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # awk -f predict.awk rates.csv scores.csv: the scores with a column more, the
 # predicted time in microseconds: each phase by the rate of the work most like it.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * For QEMU's -plugin: counts the instructions between the marks of a program in the
  * guest (mark.h), by function of the kernel and its callers.

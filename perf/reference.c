@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the kernel itself maps, and a driver that answers each fault by a callback: the
  * same program measures them for comparison. All but anonymous memory have their pages

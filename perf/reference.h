@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What the kernel itself maps. */
 #ifndef _REFERENCE_H
 #define _REFERENCE_H

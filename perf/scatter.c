@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Free memory in single pages, so that a buffer of single pages gets no two
  * neighbours in consecutive frames. A fresh machine would hand it long runs.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Free memory in single pages. */
 #ifndef _SCATTER_H
 #define _SCATTER_H

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # awk -f score.awk cells.csv cells.csv: the cells, with what else there is to say of
 # each: the cost of the best fixed window (the cheapest of eager mapping in batches and every fixed
 # window), the cost over it, the cost of the kernel's own eager mapping (the

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Waiting for a quiet machine. Right after boot kernel threads share the CPU
  * and double every figure.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Waiting for a quiet machine. */
 #ifndef _SETTLE_H
 #define _SETTLE_H

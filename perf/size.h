@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Sizes on a command line. */
 #ifndef _SIZE_H
 #define _SIZE_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The memory that is measured: the buffer of a faultmap node, one that is mapped
  * eagerly in batches, a memfd, or anonymous memory; and how it is allocated before the

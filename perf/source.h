@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Memory that can be mapped, and how it is allocated before the measurement. */
 #ifndef _SOURCE_H
 #define _SOURCE_H

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # For other programs, with -f: a line of folded stacks, "PHASE;CALLER;FUNCTION COUNT", or
 # with two counts if `b` names the second.
 

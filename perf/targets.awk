@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # awk -f targets.awk scores.csv: what the bench must reach, and whether it does.
 # Prints TARGET;WHAT;WANTED;FIGURE;VERDICT, and where the worst cell is.
 

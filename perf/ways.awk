@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # awk -v unit=UNIT -f ways.awk ways.csv: what the cells of compare.plan cost.
 
 BEGIN {

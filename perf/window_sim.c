@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The best that was possible, the replay of a mapping's life, and the comparison of the two.
  */

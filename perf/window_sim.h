@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Replays access patterns against module/base/window.c and adds up what faults,
  * translations and page tables cost.

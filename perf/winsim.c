@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * winsim: what the windows of module/base/window.c cost, compared with the best that
  * could have been chosen in advance.

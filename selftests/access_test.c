@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Who can reach a buffer, and what user space can learn that it should not. */
 #include <ctype.h>
 #include <grp.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Advice for madvise(2) that the C library may be too old to know. */
 #ifndef _FAULTMAP_ADVICE_H
 #define _FAULTMAP_ADVICE_H

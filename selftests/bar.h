@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The memory of the first PCI device of the driver, the one that QEMU's -device
  * ivshmem-plain makes.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Holds a device's memory mapped by each strategy, at addresses that the host
  * knows, for vm/bar_test to look at from there. Its argument is a page's stamp.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The fixture of most tests: a private buffer of a few stamped pages, once for
  * each pair of memory and strategy.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* The nodes of one kind of memory show one buffer, whatever their strategy. */
 #include "faultmap_test.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The command "faultmap", built beside this program: what each of its commands does, and
  * what it says of input that cannot be followed.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What compat_test and the 32-bit program that it runs, compat32, agree on. No C
  * library, which compat32 does without, and nothing whose size could differ.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Uses a buffer as a 32-bit process: run by compat_test, which knows what to
  * expect. Without a C library, so that any compiler for x86-64 can make it.

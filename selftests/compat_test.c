@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A 32-bit process, compat32, uses a buffer as a 64-bit one does: its ioctls
  * come by another way, and so do its mmap(2) and its offsets.

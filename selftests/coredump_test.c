@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Core dumps of a process with a mapping: pages are dumped, and faulted in for
  * that if need be; frames are marked as not to be dumped.

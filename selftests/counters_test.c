@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* The counters, against what the kernel itself counted. */
 #include <stddef.h>
 #include <sys/rseq.h>

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # Makes a table of what `gcov -bc` wrote.  The first file has the reasons why lines
 # are never run, by file, function and source:
 #

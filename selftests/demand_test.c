@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Buffers on demand: which memory comes into being by what, who pays for it, what
  * happens where there is none, and when it goes.

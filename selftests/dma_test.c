@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Memory from dma_alloc_coherent(): only the DMA API knows how it may be mapped, and
  * that maps a block at once. So there is one strategy, and one block for a mapping.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Loading the drivers of module/examples, whose modules are in the directory that
  * FAULTMAP_EXAMPLES names. To the one called "bar" the driver lends its PCI device.

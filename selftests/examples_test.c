@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * What holds for a mapping of any driver: the drivers of module/examples, whose modules
  * are in the directory that FAULTMAP_EXAMPLES names, and any node that FAULTMAP_NODE

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the kernel does by itself with pages that belong to a file: marks them dirty,
  * writes them back, splits, moves and retires them. A buffer's are left as they are,

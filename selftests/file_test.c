@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* read(2), write(2) and lseek(2): those of a file of fixed size. */
 #include <sys/file.h>
 #include <sys/sendfile.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * fork(2): what a child inherits. Translations of a mapping with a driver's flags
  * are copied; those of an ordinary one are not, and fault again in the child.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Futexes that processes share. The kernel knows such a futex by the file that its
  * page belongs to and the page's place there; so they work where pages are mapped,

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What each ioctl must answer, from what is documented alone. */
 #ifndef _FAULTMAP_FUZZ_MODEL_H
 #define _FAULTMAP_FUZZ_MODEL_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Every ioctl that one can think of, against a model that knows the answer.
  * FAULTMAP_SEED and FAULTMAP_OPS repeat a random run, or make it longer.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * gdb attaches to a process and looks into its mappings: of every pair of memory
  * and strategy, in one session, since gdb takes seconds to start in a guest.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * mmap(2) with an address that is only a hint: where there is room for exactly what
  * is mapped, it goes there, as that of a memfd does. Without one, what may be

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A process is held at a function of the kernel until it is told to go on, so that others
  * come in between, and not by chance: a kprobe there runs a BPF program, which is busy

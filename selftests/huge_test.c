@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Many pages for one fault: 2 MiB at once by frame or by folio, and windows of
  * frames. What is seen must not depend on how it was mapped.

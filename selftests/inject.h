@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The kernel's fault injection: the n-th thing that can fail in a task does, as far
  * as the module is on the stack: slab objects, pages (page tables, too) and copies

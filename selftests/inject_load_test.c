@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Every allocation of loading the module fails, one after the other: it is not
  * loaded then, or does without, leaves nothing behind, and can be loaded. Of those

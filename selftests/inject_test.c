@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Every allocation of the driver fails, one after the other: the first of a call,
  * then the second, and so on until the call needs no more. Each time the call ends

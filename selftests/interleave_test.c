@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * What others do in the middle of a touch, of an mmap() or of a system call, which is held
  * there: who takes memory away waits for those who still use what they have looked up, and

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* The ioctls: what each refuses, and how structures of other sizes are taken. */
 #include <stddef.h>
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What the kernel complains of while a test runs, so that it is that test which fails. */
 #ifndef _FAULTMAP_KERNEL_LOG_H
 #define _FAULTMAP_KERNEL_LOG_H

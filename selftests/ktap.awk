@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # Adds up nested KTAP from the kselftest runner: each test's own results are
 # lines with one "# " before them, and its verdict follows without it.
 

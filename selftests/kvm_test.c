@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A mapping as the memory of a KVM guest. KVM takes what a page table shows, and
  * keeps it until it is told that it goes: pages always, frames of memory that the

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* The limits: of one buffer, of all of them, and that shares are given back. */
 #include <pthread.h>
 #include <sys/prctl.h>

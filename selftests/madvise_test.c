@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* madvise(2): which advice is taken, and what becomes of the translations. */
 #include <sys/resource.h>
 

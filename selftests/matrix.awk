@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # Makes notes/matrix.md of KTAP from the kselftest runner: a file for each of
 # `kernels`, in that order. The lines "saw|TEST|NODE|ROW|OUTCOME" of a test belong
 # to the verdict that follows them. A node is MEMORY-STRATEGY, and a variant of a
@@ -224,6 +224,7 @@ function node_in(group, strategy,	k)
 
 function print_head()
 {
+	print "<!-- SPDX-" "License-Identifier: GPL-2.0-only -->"
 	print "# What each operation does"
 	print ""
 	print "* **For** authors of drivers and programs who need to know one operation's outcome."

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* A memory cgroup for the process of a test. */
 #ifndef _FAULTMAP_MEMCG_H
 #define _FAULTMAP_MEMCG_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Whose memory it is: a buffer's is charged to the cgroup of who creates or first opens it. */
 #include <sys/wait.h>
 

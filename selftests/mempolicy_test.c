@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * mbind(2), get_mempolicy(2), move_pages(2), migrate_pages(2): where the memory of
  * a mapping is. The policy of a mapping is taken, and moves nothing; where a page

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Neighbours that continue each other. Mappings with a driver's flags stay apart,
  * and are counted. Ordinary ones become one again, as those of a memfd do, without

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* mmap(2): what is seen at each offset, and what is refused. */
 #include "buffer_fixture.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Operations by chance against the model, for each pair of memory and strategy, for
  * all of them together, for mappings in large pieces, and for a device's memory: see

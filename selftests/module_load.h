@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Loading and unloading the module. FAULTMAP_KO names its file. */
 #ifndef _FAULTMAP_MODULE_LOAD_H
 #define _FAULTMAP_MODULE_LOAD_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The module itself: it cannot be removed while it is in use, takes no bad
  * parameter, and can be loaded again after it went. FAULTMAP_KO names its file.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * mprotect(2): what a mapping allows follows its protection at once, up to what
  * its descriptor allows, and taking access away loses neither contents nor

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * mremap(2): an ordinary mapping grows, in place and by moving; one of pages in a
  * VM_MIXEDMAP grows by moving, and in place on old kernels only; one of frames is

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * msync(2), fsync(2) and their kin: there is nothing to write back to, so that
  * what is asked for is done already. Programs that flush what they wrote go on.

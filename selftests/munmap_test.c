@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* munmap(2) of a part: what is left stays as it was, what is gone is gone. */
 #include "buffer_fixture.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What became of an operation, in the words of notes/matrix.md. `selftests/matrix`
  * makes the tables there of what tests note here.

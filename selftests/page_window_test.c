@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Struct pages that a fault maps around its own: which these are, what they are not
  * (copies, nor memory that nobody has touched), and what is counted. That they behave as

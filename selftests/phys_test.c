@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A device's memory: which ranges are taken, what happens when the device goes, and
  * whether it is really that memory. Uses the first PCI device of the driver, the one

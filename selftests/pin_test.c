@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * System calls that take a mapping's pages instead of copying: O_DIRECT,
  * vmsplice(2), process_vm_readv(2), registered buffers of io_uring. They get

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Asking for pages before they are touched: MAP_POPULATE, MADV_POPULATE_READ and
  * _WRITE, mlock(2) and mlockall(2). Frames that are mapped lazily never come this

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * For LD_PRELOAD: who asks mmap(2) for memory, or for a file's to write to, gets a
  * buffer of its own from the driver instead.  Its strategy is FAULTMAP_STRATEGY, a

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* For tests of private buffers, which are files and which devices do not have. */
 #ifndef _FAULTMAP_PRIVATE_BUFFER_H
 #define _FAULTMAP_PRIVATE_BUFFER_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Another process looks in: ptrace(2), as debuggers do, and /proc/PID/mem. Pages
  * are found by the kernel; for bare frames it asks the driver's .access.

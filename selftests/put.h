@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Errors as the kernel has them, and files that are told something in a word. */
 #ifndef _FAULTMAP_PUT_H
 #define _FAULTMAP_PUT_H

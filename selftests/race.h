@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Races: workers touch the pages of a buffer while something is done to it. Every
  * page is stamped with its number, so a look at it tells whether it is the right

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The fixture of races over a private buffer, once for each way of mapping. */
 #ifndef _FAULTMAP_RACE_FIXTURE_H
 #define _FAULTMAP_RACE_FIXTURE_H

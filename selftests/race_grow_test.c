@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A buffer grows to where 2 MiB at once fit while two threads touch it: one finds a
  * page table, or makes it, where the other maps all. Each sees its page, and the kernel

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Threads touch the pages of one mapping while another thread unmaps, moves or
  * forks it, and RESIZE takes what is being mapped, moved or forked. Every page

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The module is removed and loaded while processes open, map, touch and let go of
  * its nodes: it goes in a moment when nobody has one, or not at all. FAULTMAP_KO

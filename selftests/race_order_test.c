@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * What may happen in which order: descriptors that are opened while others are
  * revoked, touches while translations go, and questions while the device goes. A

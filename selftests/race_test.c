@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * RESIZE and REVOKE while other processes fault, map, read and write. Each round
  * has a new buffer and new processes. Until the call they see every page as it was

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Processes that meet where the use of a buffer begins, changes and ends: all want
  * its memory first, resize it at once, find no memory for page tables, and are the

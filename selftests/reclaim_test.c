@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Compaction, reclaim and dropped caches go by: what a buffer's mapping shows, and
  * its translations, stay where they are, though its pages are in page tables.

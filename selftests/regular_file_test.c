@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The descriptor of a private buffer is that of a file, with an inode that no other
  * buffer has: fstat(2), locks, and who keeps what alive. Opening it again is in

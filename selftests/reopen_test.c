@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A private buffer has no name, but whoever has a descriptor can open(2) it again by
  * /proc/self/fd: what each such descriptor may, sees and keeps.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* FAULTMAP_RESIZE: what goes is out of reach first, what comes is zero. */
 #include <sched.h>
 #include <sys/wait.h>

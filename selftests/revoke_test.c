@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* FAULTMAP_REVOKE: those who use the buffer now are cut off for good. */
 #include <limits.h>
 #include <linux/userfaultfd.h>

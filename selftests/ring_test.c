@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The ring of module/examples: the same pages at two offsets, what of them may be
  * written, and records that get through whole, whatever user space writes to the header.

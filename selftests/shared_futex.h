@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Futexes that processes share, and processes that wait at one. */
 #ifndef _FAULTMAP_SHARED_FUTEX_H
 #define _FAULTMAP_SHARED_FUTEX_H

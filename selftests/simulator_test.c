@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* On real mappings, the driver makes the fault windows that the simulator foretells. */
 
 #include "faultmap_test.h"

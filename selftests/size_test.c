@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Every size, and every way to it: each page shows its own bytes through every
  * strategy, whatever blocks the memory has come in.

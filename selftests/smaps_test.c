@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* What /proc and mincore(2) say of a mapping. */
 #include "buffer_fixture.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * sendfile(2), splice(2), tee(2), copy_file_range(2): from a buffer and to it,
  * across its end and past it.

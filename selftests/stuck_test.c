@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Taking memory back waits for nobody who has it mapped: a process that keeps its own
  * mmap_lock, here by a page fault that a file system does not answer, keeps neither its

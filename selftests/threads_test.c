@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Two threads touch the same page at the same time. Both may reach the driver, and
  * both are counted, by the driver and in ru_minflt; or one takes a fault and, once

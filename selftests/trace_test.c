@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* The tracepoints: what they tell, and of what. */
 #include <stdarg.h>
 #include <sys/stat.h>

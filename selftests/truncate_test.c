@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * ftruncate(2) of a private buffer is FAULTMAP_RESIZE. A node is a device's file, and
  * has no size to change; and fallocate(2) refuses and changes nothing.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A device goes, and module/examples/bar.c with it, while its memory is open, mapped
  * and touched. Needs QEMU's -device ivshmem-plain, which faultmap lends to the example,

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * write(2) and read(2) with a mapping as the user's memory, through a pipe and a
  * regular file: the kernel copies, and touches the mapping as the process would.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * userfaultfd(2): a mapping of the driver has a fault handler of its own, and no
  * other can be registered for what is missing there.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* The fault window: its bounds, its rules and what it costs. It needs no driver. */
 #include <limits.h>
 #include <string.h>

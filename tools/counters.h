@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The counters by name. */
 #ifndef _COUNTERS_H
 #define _COUNTERS_H

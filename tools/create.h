@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* "create": the buffer that a program gets, and the program. */
 #ifndef _CREATE_H
 #define _CREATE_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * From what the user names to a descriptor: a node by its name or path, a descriptor of a
  * process as PID:FD or by its path below /proc.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The node or the private buffer that a command is given. */
 #ifndef _OPERAND_H
 #define _OPERAND_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The private buffers that processes have descriptors of. They have their memory, or get
  * it on demand: to open one costs none.

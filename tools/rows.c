@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The nodes and what they tell. The first open of a node gives its buffer all its memory,
  * and nothing tells whether there was one: so a node is opened only if that costs nothing.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What "list" shows of a node, or of a private buffer. */
 #ifndef _ROWS_H
 #define _ROWS_H

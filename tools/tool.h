@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What every file of the command needs: its exit statuses, and words for the user. */
 #ifndef _TOOL_H
 #define _TOOL_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * What is done to one node or buffer: "info", "stats", "reset", "resize" and "revoke".
  */

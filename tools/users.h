@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What processes have open, or mapped. */
 #ifndef _USERS_H
 #define _USERS_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * "watch": what is counted in each interval, a line for each buffer, as vmstat(8) does it.
  */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What differs between the kernels that faultmap supports, as the new kernel's
  * names defined on the old ones. No other file looks at a kernel version.

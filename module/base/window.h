@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * How many pages around a fault to map: pure arithmetic, also built in user
  * space, where perf/winsim replays access patterns against it.

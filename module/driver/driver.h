@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The driver: its nodes, and where they come from. */
 #ifndef _FAULTMAP_DRIVER_H
 #define _FAULTMAP_DRIVER_H

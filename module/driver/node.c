@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The nodes below /dev/faultmap: a buffer has one for each strategy that its
  * memory can be mapped by.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Memory of the kind "phys", as the BAR of a PCI device: QEMU's ivshmem-plain,
  * whose BAR 2 is a file or shared memory of the host.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Many page frames in one pass over a page table, under one lock: what makes a
  * lazy mapping of frames cheap where much of it is touched.

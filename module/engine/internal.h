@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What the parts of the mapping engine know of each other. */
 #ifndef _FM_INTERNAL_H
 #define _FM_INTERNAL_H

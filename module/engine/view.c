@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Views, and what they count. A CPU only ever adds to its own set, without a lock.
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A device's memory, which goes away with the device: a BAR of QEMU's ivshmem-plain.
  * Each device has a node, /dev/bar-<its PCI name>. When the device is unbound or

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A ring, as perf, io_uring and packet sockets have it: write(2) appends a record, and
  * whoever has mapped /dev/ring reads it in place. ring.h has the layout.

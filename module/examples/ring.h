@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
  * A ring of records, for /dev/ring and those who map it. Page 0 of the file is the
  * header, RING_PAGES pages of data follow, and then the same pages once more: map both

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A device that grows by write(2), and gets each page at its first touch: what nopage
  * was made for. Its size is in whole pages. Opened with O_TRUNC it is emptied, though it

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The old book's pair of devices over one buffer: /dev/simple-remap maps all of it at
  * mmap(2), by remap_pfn_range(), /dev/simple-fault each page at its first touch. The

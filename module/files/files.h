@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The files of the driver: views with names and counters, and what can be done by one. */
 #ifndef _FAULTMAP_FILES_H
 #define _FAULTMAP_FILES_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * From an ioctl number to a handler: handlers see kernel memory only, and a
  * structure may be longer or shorter in user space than here.

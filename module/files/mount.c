@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Inodes and files of private buffers. Like a regular file one has a size, locks, and
  * can be opened again.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The files through which a buffer is used: open, ioctl, truncate, fdinfo. What they do
  * with its memory is the engine's.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The counters, and where they can be read: STATS and fdinfo. A reset remembers
  * the sums instead of clearing them, so that no increment is lost to it.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Memory for DMA, of a device of our own. What the DMA API allows to be mapped page
  * by page is of the kind "dma": dma_alloc_pages() gives pages of the direct map,

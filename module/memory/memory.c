@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The kinds of memory that need no device. They know nothing of mappings: a kind
  * allocates blocks, frees them, and says what their kernel addresses are.

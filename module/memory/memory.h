@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The memory of the driver: its kinds, how much there may be, and buffers, which are
  * objects of the mapping engine that get their memory from a kind.

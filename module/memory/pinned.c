@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Blocks that their buffer has given up while somebody still refers to a page of
  * them: a DMA, a pipe, an io_uring. They are no one's buffer, but memory that was

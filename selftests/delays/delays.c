@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Short waits, by chance, at the entry and the return of every function of the modules
  * faultmap_engine and faultmap, and of every function of the kernel that they call: what

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* faultmap_delays: what its parts know of each other. */
 #ifndef _FAULTMAP_DELAYS_H
 #define _FAULTMAP_DELAYS_H

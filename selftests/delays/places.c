@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Waits inside the driver's functions, between two of their instructions: where they
  * read one thing and then another without a call in between. There are too many such

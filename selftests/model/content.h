@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What is written to memory, and a digest of what is seen there: the same for the
  * model and for the processes that do it.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Processes, descriptors, sizes and ranges by chance: mostly those with which an
  * operation makes sense.

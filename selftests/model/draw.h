@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What operations by chance are made of. */
 #ifndef _MODEL_DRAW_H
 #define _MODEL_DRAW_H

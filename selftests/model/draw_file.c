@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Descriptors by chance: how buffers are made, opened, read, resized and revoked. */
 #include "draw.h"
 

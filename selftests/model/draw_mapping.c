@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* mmap(2), mremap(2) and madvise(2) by chance. */
 #include "../advice.h"
 #include "draw.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* How pages get their translations, by faults, and lose them, by RESIZE and REVOKE. */
 #include <signal.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* What must become of descriptors, ioctls, read(2), write(2), fork(2) and exit(2). */
 #include <errno.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Operations by chance. What is drawn depends on the seed and the state of the
  * model alone; most of it makes sense there, some of it does not.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* The driver's nodes and a disk, made ready for an episode and left as found. */
 #include <ctype.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What an episode finds: the driver's nodes, a device and a disk. */
 #ifndef _MODEL_HOST_H
 #define _MODEL_HOST_H

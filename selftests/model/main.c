@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * model: does operations drawn by chance to faultmap, in several processes, and
  * compares what becomes of each with a model of it.

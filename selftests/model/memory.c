@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Buffers, views and files, and what they count; pages and their translations. */
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* What mmap(2), munmap(2), mprotect(2) and madvise(2) must do. */
 #include <errno.h>
 

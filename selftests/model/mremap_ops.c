@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* What mremap(2) must do, in each of its forms. */
 #include <errno.h>
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Operations, as a process does them. */
 #include <errno.h>
 #include <fcntl.h>

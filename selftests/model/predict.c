@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* What must become of an operation, and whether it may go on at this time. */
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What must become of operations, and which to do next. */
 #ifndef _MODEL_PREDICT_H
 #define _MODEL_PREDICT_H

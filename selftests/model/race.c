@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Operations that threads do at once: whatever the order is, some of it must hold.
  * These threads run on any CPU, whichever their process keeps to.

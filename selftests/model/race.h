@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What several threads of a process do at once in one operation, and how often. */
 #ifndef _MODEL_RACE_H
 #define _MODEL_RACE_H

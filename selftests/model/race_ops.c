@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * What must become of operations that threads do at once: what they leave behind,
  * whatever their order was, and what none of them may see.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Chance, which a seed repeats. */
 #ifndef _MODEL_RANDOM_H
 #define _MODEL_RANDOM_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * An episode: new processes, a new model, and one operation after the other, or
  * several at once, done by them and checked against it.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* An episode, and what makes a short script of one that fails. */
 #ifndef _MODEL_RUN_H
 #define _MODEL_RUN_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Operations as text, one to a line, for people and for --replay. */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * From a failure to a short script: operations are left out, in halves, quarters and
  * so on down to single ones, as long as the rest still fails.

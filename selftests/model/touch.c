@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Touching memory as the processor does, and the signals that this raises. */
 #include <setjmp.h>
 #include <signal.h>

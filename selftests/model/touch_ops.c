@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * What touching memory must do: by the processor, by system calls that copy or take
  * pages, and by other processes.

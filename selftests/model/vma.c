@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The VMAs of a process: how they are split, merged, moved and inherited, and what
  * of that the driver is told, and counts.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* A process that does what it is told, in each of its threads. */
 #include <errno.h>
 #include <pthread.h>

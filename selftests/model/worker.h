@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What the coordinator and the processes that do the operations share. */
 #ifndef _MODEL_WORKER_H
 #define _MODEL_WORKER_H

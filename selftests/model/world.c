@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* The whole of what is modelled. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A model of faultmap in user space. Processes have an arena at the same address,
  * where they map buffers. The model knows every VMA there, which pages have

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # Reads lists of mutants, named NAME.mutants after the file NAME of the module that
 # they break, and looks each up in that file, in the directory `module`, and its tests in
 # `selftests`.  The lines that one takes out must be there once, one after the other,

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # A run: the guest, its files and the verdict.  Sourced by vm.
 
 start_run()

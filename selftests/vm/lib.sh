@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # What vm, its helpers and its callers share.  Sourced by bash; to know the kernels, it
 # needs vmdir.
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What a plugin here uses of QEMU 10.0: Debian has no package with QEMU's header.
  * What the program lacks, it says when it loads the plugin, and ends.

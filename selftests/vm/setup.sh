@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # The cache: roots, and builds in them.  Sourced by vm.
 
 # Program, or file, and the package that has it.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * For QEMU's -plugin: no CPU of the guest runs into a breakpoint that is gone.
  *
