@@ -14,6 +14,9 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
+/* The release of everything around this header; no ioctl depends on it. */
+#define FAULTMAP_VERSION	"1.0"
+
 /**
  * enum faultmap_memory_id - where the memory of a buffer comes from
  * @FAULTMAP_MEMORY_PAGES: the page allocator, in blocks of a chosen order

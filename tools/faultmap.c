@@ -45,11 +45,7 @@ static void print_usage(FILE *out)
 
 static void print_version(void)
 {
-#ifdef FAULTMAP_VERSION
 	puts("faultmap " FAULTMAP_VERSION);
-#else
-	puts("faultmap, of a driver without a version");
-#endif
 }
 
 /* What did not reach its reader is no success. */

@@ -155,4 +155,5 @@ module_exit(faultmap_exit);
 
 MODULE_DESCRIPTION("Kernel memory mapped to user space, eagerly or on fault");
 MODULE_AUTHOR("The faultmap authors");
+MODULE_VERSION(FAULTMAP_VERSION);
 MODULE_LICENSE("GPL");

@@ -13,6 +13,7 @@
 #include <linux/pagemap.h>
 #include <linux/pseudo_fs.h>
 
+#include "../faultmap_uapi.h"	/* for its version alone */
 #include "internal.h"
 #include "trace.h"
 
@@ -49,6 +50,7 @@ module_exit(fm_engine_exit);
 
 MODULE_DESCRIPTION("Mapping engine: kernel memory in user space, eagerly or on fault, for any driver");
 MODULE_AUTHOR("The faultmap authors");
+MODULE_VERSION(FAULTMAP_VERSION);
 MODULE_LICENSE("GPL");
 
 /**
