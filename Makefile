@@ -55,6 +55,9 @@ help:
 	@echo '  make load, make unload  load it (MODPARAMS="size=1G order=0"), remove it'
 	@echo '  make check              the selftests'
 	@echo '  make compare NATIVE=1   the comparison, by wall clock and hardware counters'
+	@echo '  make install, make modules_install, make uninstall   by DESTDIR=, prefix=/usr/local and INSTALL_MOD_PATH='
+	@echo '  make deb                Debian packages, in out/deb: faultmap-dkms, faultmap-tools, faultmap-dev'
+	@echo '  make test-install       them installed, used, upgraded and purged in a guest'
 	@echo 'And:'
 	@echo '  make clean              remove what was built in this folder'
 	@echo '  make clean-cache        remove the guests; newer kernels are fetched next time'
@@ -154,6 +157,8 @@ check: module $(KSRC)/.version
 	@test -e /dev/faultmap/control || { echo "faultmap: not loaded: run make load first" >&2; exit 1; }
 	$(MAKE) -C selftests install KSRC=$(KSRC) INSTALL_PATH=$(CURDIR)/out/selftests
 	@FAULTMAP_KO=$(CURDIR)/module/faultmap.ko FAULTMAP_EXAMPLES=$(CURDIR)/module/examples selftests/test --native out/selftests $(KSRC)
+
+include install.mk
 
 $(KSRC)/.version:
 	selftests/vm/ksrc $(KSRC)

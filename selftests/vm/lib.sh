@@ -120,3 +120,22 @@ write_sources()
 		fi
 	done
 }
+
+# write_root_apt ROOT DIR: DIR/conf, for an apt of the host's that fetches what ROOT lacks
+write_root_apt()
+{
+	mkdir -p "$2"/{lists/partial,cache/archives/partial}
+	cat >"$2/conf" <<-EOF
+	Dir::Etc::sourcelist "$1/etc/apt/sources.list";
+	Dir::Etc::sourceparts "/dev/null";
+	Dir::Etc::preferencesparts "$1/etc/apt/preferences.d";
+	Dir::State "$2";
+	Dir::State::status "$1/var/lib/dpkg/status";
+	Dir::Cache "$2/cache";
+	APT::Architecture "amd64";
+	APT::Sandbox::User "root";
+	Acquire::Languages "none";
+	Acquire::Retries "3";
+	APT::Update::Error-Mode "any";
+	EOF
+}

@@ -177,18 +177,24 @@ make_qemu()
 	exec {lock}>&-
 }
 
-# What few runs need: it lies apart in the root, and is made when it is asked for.
-add_strangers()
+# add_apart NAME WHAT: what few runs need lies apart in the root, and is made when it is
+# asked for.
+add_apart()
 {
-	local dir=$root/opt/strangers key
+	local dir=$root/opt/$1 key
 
-	key=$(sha256sum <"$vmdir/strangers")
+	key=$(cat "$vmdir/$1" "$vmdir/lib.sh" | sha256sum)
 	[ "$(cat "$dir/.key" 2>/dev/null)" != "$key" ] || return 0
 	find_mirrors
-	make_once "$dir" strangers \
-		"fetching strangers' programs for $KERNEL, once, in about a minute" \
-		"$vmdir/strangers" "$root"
+	make_once "$dir" "$1" "fetching $2 for $KERNEL, once, in about a minute" \
+		"$vmdir/$1" "$root"
 	as_root tee "$dir/.key" <<<"$key" >/dev/null
+}
+
+add_what_is_asked()
+{
+	[ "$STRANGERS" = 0 ] || add_apart strangers "strangers' programs"
+	[ "$PACKAGER" = 0 ] || add_apart packager "what builds packages"
 }
 
 setup()
@@ -214,21 +220,32 @@ sync_sources()
 		die "copying the checkout to $sources failed: see above"
 }
 
-# in_root COMMAND...: in the root, its mounts seen by nobody else.  7.x needs
-# /proc for its objtool.
+# in_root COMMAND...: in the root, its mounts seen by nobody else; with PACKAGER, in
+# the overlay over it, whose changes are left in the run.  7.x needs /proc for its objtool.
 in_root()
 {
+	local layer=''
+
+	[ "$PACKAGER" = 0 ] || layer=$root/opt/packager
 	# shellcheck disable=SC2016
 	run_job as_root unshare --mount bash -euc '
-		root=$1 sources=$2 stage=$3
-		shift 3
+		root=$1 sources=$2 stage=$3 layer=$4
+		shift 4
+		if [ -n "$layer" ]; then
+			mount -t tmpfs tmpfs "$root/mnt"
+			over=${stage:-$root/mnt}
+			mkdir -p "$over/upper" "$over/work" "$root/mnt/root"
+			mount -t overlay -o "lowerdir=$layer:$root,upperdir=$over/upper,workdir=$over/work" \
+				overlay "$root/mnt/root"
+			root=$root/mnt/root
+		fi
 		mount --bind "$sources" "$root/build"
 		[ -z "$stage" ] || mount --bind "$stage" "$root/stage"
 		mount -t proc proc "$root/proc"
 		mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 		exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8 \
 			chroot "$root" bash -c "cd /build && exec \"\$@\"" bash "$@"
-	' bash "$root" "$sources" "${run:-}" "$@"
+	' bash "$root" "$sources" "${run:-}" "$layer" "$@"
 }
 
 # The module that waits, for those who ask for it.
@@ -254,10 +271,16 @@ build_own()
 	cp "$own"/*.ko "$MODULE/"
 }
 
+# The packages, of which the guest has an older version installed.
+build_packages()
+{
+	[ "$PACKAGER" = 0 ] || in_root bash selftests/vm/packages
+}
+
 # build_all FLAG...: the flags are for the driver's make
 build_all()
 {
-	in_root bash selftests/vm/build "$@" && build_delays && build_own
+	in_root bash selftests/vm/build "$@" && build_delays && build_own && build_packages
 }
 
 build()
