@@ -19,6 +19,9 @@ moduledir = $(INSTALL_MOD_PATH)/lib/modules/$(kernelrelease)/updates
 MOK_KEY ?= $(wildcard /var/lib/dkms/mok.key)
 MOK_CERT ?= $(MOK_KEY:.key=.pub)
 
+# The kernel's own does without where the headers have no System.map.
+depmod = $(if $(INSTALL_MOD_PATH),,depmod $(kernelrelease))
+
 version:
 	@echo $(version)
 
@@ -48,14 +51,15 @@ dkms_install:
 	sed 's/#MODULE_VERSION#/$(version)/' module/dkms.conf | \
 		install -m 644 -D /dev/stdin '$(dkmsdir)/dkms.conf'
 
-# Compressed they could not be signed.
+# Compressed they could not be signed, and the kernel's own key is not there.
 modules_install: | $(KDIR)
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/module FM_EXAMPLES=n modules
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/module FM_EXAMPLES=n INSTALL_MOD_PATH='$(INSTALL_MOD_PATH)' \
-		INSTALL_MOD_DIR=updates CONFIG_MODULE_COMPRESS_ALL= modules_install
+		INSTALL_MOD_DIR=updates CONFIG_MODULE_COMPRESS_ALL= CONFIG_MODULE_SIG_ALL= modules_install
 	$(if $(MOK_KEY),for module in faultmap_engine faultmap; do \
 		$(KDIR)/scripts/sign-file sha256 '$(MOK_KEY)' '$(MOK_CERT)' '$(moduledir)'/$$module.ko || exit; \
 	done)
+	$(depmod)
 
 uninstall:
 	rm -f '$(bindir)'/faultmap '$(bindir)'/fmbench '$(mandir)'/man1/faultmap.1 \
@@ -65,7 +69,7 @@ uninstall:
 		'$(moduledir)'/faultmap.ko '$(moduledir)'/faultmap_engine.ko
 	rmdir '$(includedir)/faultmap' 2>/dev/null || :
 	rm -rf '$(dkmsdir)'
-	$(if $(DESTDIR)$(INSTALL_MOD_PATH),,depmod $(kernelrelease))
+	$(depmod)
 
 deb:
 	@install/deb
