@@ -221,7 +221,7 @@ sync_sources()
 }
 
 # in_root COMMAND...: in the root, its mounts seen by nobody else; with PACKAGER, in
-# the overlay over it, whose changes are left in the run.  7.x needs /proc for its objtool.
+# an overlay that begins as a copy of what lies apart, and is left in the run.  7.x needs /proc for its objtool.
 in_root()
 {
 	local layer=''
@@ -234,8 +234,9 @@ in_root()
 		if [ -n "$layer" ]; then
 			mount -t tmpfs tmpfs "$root/mnt"
 			over=${stage:-$root/mnt}
-			mkdir -p "$over/upper" "$over/work" "$root/mnt/root"
-			mount -t overlay -o "lowerdir=$layer:$root,upperdir=$over/upper,workdir=$over/work" \
+			mkdir -p "$over/work" "$root/mnt/root"
+			[ -d "$over/upper" ] || cp -a "$layer" "$over/upper"
+			mount -t overlay -o "lowerdir=$root,upperdir=$over/upper,workdir=$over/work" \
 				overlay "$root/mnt/root"
 			root=$root/mnt/root
 		fi
