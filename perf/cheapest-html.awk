@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # awk -f cheapest-html.awk cheapest.csv: a table for each memory, set of ways and access;
 # patterns down, shares across.
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # awk -f cheapest.awk scores.csv: as CSV, for each memory, access, pattern and share the
 # cheapest way to map, and the next: of all ways, and of those whose pages may be
 # referenced. Windows are page by page or learned: which fixed one is best, only who

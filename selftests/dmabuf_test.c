@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Buffers as dma-bufs: mapped by their own descriptor, by devices that import them (vgem,
  * vivid by the allocators of videobuf2 for vmalloc() and for contiguous memory), and that

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Buffers as dma-bufs, for devices and for other drivers. A dma-buf has its pages from the
  * moment that it is made: it holds a reference of each, as a caller of get_user_pages() does,
