@@ -40,6 +40,11 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
+/* Where iomem_resource ends with the last address that there may be, as on x86. */
+#ifndef PHYS_MASK
+#define PHYS_MASK		PHYS_ADDR_MAX
+#endif
+
 /* Only on x86, and there until 6.16, which keeps what PAT has reserved elsewhere. */
 #ifndef VM_PAT
 #define VM_PAT			VM_NONE
@@ -72,10 +77,15 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 static inline void set_ptes(struct mm_struct *mm, unsigned long addr, pte_t *ptep,
 			    pte_t pte, unsigned int nr)
 {
+	bool special = pte_special(pte);
+
 	/* By number: x86 inverts a frame's in an entry that is not for access. */
 	for (; nr; nr--, addr += PAGE_SIZE, ptep++) {
 		set_pte_at(mm, addr, ptep, pte);
 		pte = pfn_pte(pte_pfn(pte) + 1, pte_pgprot(pte));
+		/* It is already; but see fm_set_special(). */
+		if (special)
+			pte = pte_mkspecial(pte);
 	}
 }
 #endif

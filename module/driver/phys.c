@@ -41,7 +41,8 @@ static int faultmap_phys_claim(phys_addr_t start, u64 bytes)
 {
 	if (!bytes || !PAGE_ALIGNED(bytes) || !PAGE_ALIGNED(start))
 		return faultmap_phys_refuse("give whole pages", -EINVAL);
-	if (start + bytes - 1 < start || start + bytes - 1 > iomem_resource.end)
+	if (start + bytes - 1 < start ||
+	    start + bytes - 1 > min_t(u64, iomem_resource.end, PHYS_MASK))
 		return faultmap_phys_refuse("there are no such addresses", -EINVAL);
 	if (region_intersects(start, bytes, IORESOURCE_SYSTEM_RAM,
 			      IORES_DESC_NONE) != REGION_DISJOINT)

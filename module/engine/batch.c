@@ -142,6 +142,17 @@ static bool fm_fills_one(struct fm_fill *fill, struct vm_fault *vmf)
 
 #if FM_HAVE_BATCH
 
+/*
+ * Sets @n entries, which are empty, to consecutive frames. Flattened, so that the compiler
+ * sees in set_ptes() that they are special: for others, arm64 calls what looks after their
+ * MTE tags, which no module can.
+ */
+static __flatten void fm_set_special(struct mm_struct *mm, unsigned long addr, pte_t *pte,
+				     unsigned long pfn, unsigned int n, pgprot_t prot)
+{
+	set_ptes(mm, addr, pte, pte_mkspecial(pfn_pte(pfn, prot)), n);
+}
+
 /* Fills what is empty of @n entries. */
 static unsigned long fm_set_frames(struct mm_struct *mm, unsigned long addr,
 				   pte_t *pte, unsigned long pfn,
@@ -153,8 +164,8 @@ static unsigned long fm_set_frames(struct mm_struct *mm, unsigned long addr,
 		for (end = i; end < n && pte_none(ptep_get(pte + end)); end++)
 			;
 		if (end > i)
-			set_ptes(mm, addr + (i << PAGE_SHIFT), pte + i,
-				 pte_mkspecial(pfn_pte(pfn + i, prot)), end - i);
+			fm_set_special(mm, addr + (i << PAGE_SHIFT), pte + i,
+				       pfn + i, end - i, prot);
 		installed += end - i;
 		i = end + 1;
 	}
@@ -176,7 +187,7 @@ static unsigned long fm_fill_scattered(struct fm_fill *fill, pte_t *pte,
 	for (i = 0; i < count; i++, pte++, addr += PAGE_SIZE) {
 		if (!pte_none(ptep_get(pte)))
 			continue;
-		set_pte_at(mm, addr, pte, pte_mkspecial(pfn_pte(pfn[i], prot)));
+		fm_set_special(mm, addr, pte, pfn[i], 1, prot);
 		fill->installed++;
 	}
 	return count;

@@ -117,7 +117,7 @@ static void faultmap_pages_free(void *addr)
 const struct faultmap_memory faultmap_dma = {
 	.name		= "dma",
 	.id		= FAULTMAP_MEMORY_DMA,
-	.max_block	= SZ_2M >> PAGE_SHIFT,
+	.max_block	= PMD_SIZE >> PAGE_SHIFT,
 	.ops		= {
 		.addresses	= FM_DIRECT,
 		.populate	= faultmap_buffer_populate,
