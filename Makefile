@@ -25,6 +25,8 @@ help:
 	@echo '  make compare            eager against lazy, measured on a stock kernel; two minutes'
 	@echo '  make test               the selftests on the default kernel, $(KERNEL); seven to ten minutes'
 	@echo '  make test-all           the selftests on every kernel, $(kernels), and of the runner; 25 minutes'
+	@echo '  make test-machines      those that fit on other machines: arm64, pages of 16 KiB, real time; each gets'
+	@echo '                          its root the first time: 0.2 to 0.9 GB, half a minute to three'
 	@echo '  make bench              which way is cheapest for which pattern and share, on one page; six minutes'
 	@echo '  make regress            a few cells against their recorded costs'
 	@echo '  make profile            which functions of the kernel a mapping'"'"'s instructions go to, as flame'
@@ -62,6 +64,7 @@ help:
 	@echo '  make clean              remove what was built in this folder'
 	@echo '  make clean-cache        remove the guests; newer kernels are fetched next time'
 	@echo 'Variables: KERNEL=$(shell echo $(kernels) | tr " " "|") TESTS="mmap_test ..." ICOUNT=1 MODPARAMS= MODULE= SMP= MEM= TIMEOUT= CMDLINE='
+	@echo '  or KERNEL=$(shell awk '!/^\#/ && NF { print $$1 }' selftests/vm/kernels.machines | xargs | tr " " "|")'
 	@echo '  FAULTMAP_CACHE= V=1; `selftests/vm/vm --help` explains them.'
 
 # By the environment, for the command may have quotes, dollars and lines.
@@ -78,6 +81,9 @@ test:
 
 test-all:
 	@selftests/test runner $(kernels)
+
+test-machines:
+	@selftests/test machines
 
 test-windows:
 	@selftests/test $(foreach w,0 2 16 512 demand,$(kernels:%=%:$(w)))
@@ -169,4 +175,4 @@ clean:
 clean-cache:
 	@$(vm) clean
 
-.PHONY: module help vm test test-all test-windows test-delays matrix test-runner test-setup compare bench regress profile resize winsim lint tools load unload check clean clean-cache test-poisoned strangers sanitizer-kernel sanitizer-6.12-kernel kcsan-kernel soak coverage mutants
+.PHONY: module help vm test test-all test-machines test-windows test-delays matrix test-runner test-setup compare bench regress profile resize winsim lint tools load unload check clean clean-cache test-poisoned strangers sanitizer-kernel sanitizer-6.12-kernel kcsan-kernel soak coverage mutants

@@ -99,6 +99,7 @@ static int add_memory(const struct guest *guest, unsigned int slot,
 }
 
 /* The CPU is at the start of the code, in real mode. */
+#ifdef __x86_64__
 static int restart(const struct guest *guest)
 {
 	struct kvm_regs regs = { .rflags = 2 };
@@ -111,6 +112,12 @@ static int restart(const struct guest *guest)
 	return fm_errno(ioctl(guest->cpu, KVM_SET_SREGS, &sregs)) ?:
 	       fm_errno(ioctl(guest->cpu, KVM_SET_REGS, &regs));
 }
+#else
+static int restart(const struct guest *guest)
+{
+	return -ENOEXEC;
+}
+#endif
 
 static void guest_end(struct guest *guest)
 {
@@ -192,6 +199,8 @@ static bool may_fail(const FIXTURE_VARIANT(buffer) *variant)
 }
 
 #define NEEDS_KVM() do { \
+	if (restart(&(struct guest){ .cpu = -1 }) == -ENOEXEC) \
+		SKIP(return, "the guest's code is for x86"); \
 	if (access("/dev/kvm", R_OK | W_OK)) \
 		SKIP(return, "no /dev/kvm: the CPU has no SVM or VMX, or it is off"); \
 } while (0)

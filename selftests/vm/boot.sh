@@ -35,10 +35,10 @@ qemu()
 	shift
 	exec "${bound[@]}" timeout --foreground -k 5 "$limit" \
 		"${bound[@]}" "$usr/lib64/ld-linux-x86-64.so.2" \
-		--library-path "$usr/lib/x86_64-linux-gnu" "$usr/bin/qemu-system-x86_64" \
-		-L "$usr/share/seabios" -L "$usr/share/qemu" -M q35 -cpu max \
+		--library-path "$usr/lib/x86_64-linux-gnu" "$usr/bin/qemu-system-$processor" \
+		-L "$usr/share/seabios" -L "$usr/share/qemu" -M "$board" -cpu max \
 		-m "$MEM" -smp "$SMP" -nodefaults -display none -nic none -no-reboot \
-		-kernel "$root$(readlink "$root/vmlinuz")" -initrd "$root/initrd.img" "$@"
+		-kernel "$guest/$(readlink "$guest/vmlinuz")" -initrd "$guest/initrd.img" "$@"
 }
 
 # A /dev/kvm that opens need not boot a kernel: a short boot of this one on this
@@ -47,7 +47,7 @@ kvm_works()
 {
 	local host verdict
 
-	[ -w /dev/kvm ] || return
+	[ "$arch" = amd64 ] && [ -w /dev/kvm ] || return
 	host=$(uname -rv; grep -m 1 'model name' /proc/cpuinfo || :)
 	verdict=$cache/kvm-$(sha256sum <<<"$host $root $qemu" | cut -c 1-12)
 	if [ ! -f "$verdict" ]; then
@@ -72,8 +72,8 @@ machine()
 {
 	machine=(
 		-serial "file:$run/console.log"
-		-append "console=ttyS0 loglevel=5 panic=-1 oops=panic log_buf_len=8M printk.devkmsg=on $CMDLINE"
-		-fsdev "local,id=root,path=$root,security_model=none,readonly=on,multidevs=remap"
+		-append "console=$console loglevel=5 panic=-1 oops=panic log_buf_len=8M printk.devkmsg=on $CMDLINE"
+		-fsdev "local,id=root,path=$guest,security_model=none,readonly=on,multidevs=remap"
 		-device virtio-9p-pci,fsdev=root,mount_tag=root
 		-fsdev "local,id=faultmap,path=$checkout,security_model=none,multidevs=remap"
 		-device virtio-9p-pci,fsdev=faultmap,mount_tag=faultmap
@@ -87,14 +87,15 @@ machine()
 		accel="tcg, instructions as clock"
 		# Without erms, by which clearing a page would count an instruction a byte; and
 		# 6.1 does not boot if there is fsrm without it.
-		machine+=(-accel tcg,thread=single -icount "shift=0,sleep=off" -rtc clock=vm
-			-cpu max,-erms,-fsrm)
+		machine+=(-accel tcg,thread=single -icount "shift=0,sleep=off" -rtc clock=vm)
+		[ "$arch" != amd64 ] || machine+=(-cpu max,-erms,-fsrm)
 	elif kvm_works; then
 		accel=kvm
 		machine+=(-accel kvm)
 	else
 		accel=tcg
-		machine+=(-accel tcg,thread=multi -plugin "$run/stale_int3.so")
+		machine+=(-accel tcg,thread=multi)
+		[ "$arch" != amd64 ] || machine+=(-plugin "$run/stale_int3.so")
 	fi
 	[ -z "$PLUGIN" ] || machine+=(-plugin "$run/$PLUGIN")
 	# shellcheck disable=SC2206

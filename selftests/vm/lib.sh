@@ -87,15 +87,48 @@ series_row()
 		"$vmdir"/kernels{,.built}
 }
 
+# machine_row MACHINE: "BASE ARCH FLAVOUR FETCH DISK SECONDS TESTS" from its table
+machine_row()
+{
+	awk -v m="$1" '$1 == m { $1 = ""; print; found = 1 } END { exit !found }' \
+		"$vmdir/kernels.machines"
+}
+
+# series_of KERNEL: the series that a machine's kernel is of; itself, if it is no machine
+series_of()
+{
+	local row base=$1
+
+	while row=$(machine_row "$base"); do
+		read -r base _ <<<"$row"
+	done
+	echo "$base"
+}
+
+# arch_of KERNEL
+arch_of()
+{
+	local row arch=amd64
+
+	! row=$(machine_row "$1") || read -r _ arch _ <<<"$row"
+	echo "$arch"
+}
+
 # checks SERIES: what a kernel that is built here looks for; nothing for Debian's
 checks()
 {
-	series_row "$1" | awk -F'[ :]+' '/:/ { print $2 }'
+	{ series_row "$1" || :; } | awk -F'[ :]+' '/:/ { print $2 }'
+}
+
+# names_in TABLE...
+names_in()
+{
+	awk '!/^#/ && NF { printf "%s%s", sep, $1; sep = " " }' "$@"
 }
 
 series_names()
 {
-	awk '!/^#/ && NF { printf "%s%s", sep, $1; sep = " " }' "$vmdir"/kernels{,.built}
+	names_in "$vmdir"/kernels{,.built,.machines}
 }
 
 # debian_uri LABEL: the URI that the host's own apt fetches that archive from

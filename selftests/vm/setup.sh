@@ -75,16 +75,31 @@ unlock_series()
 	series_lock=''
 }
 
+# root_key KERNEL
 root_key()
 {
-	local checks
+	local row checks base arch flavour
 
-	checks=$(checks "$KERNEL")
+	if row=$(machine_row "$1"); then
+		read -r base arch flavour _ <<<"$row"
+		{
+			echo "$(root_key "$base") $arch $flavour"
+			cat "$vmdir"/{machine,init}
+		} | sha256sum | cut -c 1-12
+		return
+	fi
+	checks=$(checks "$1")
 	{
-		series_row "$KERNEL"
+		series_row "$1"
 		cat "$vmdir"/{root,ksrc,init}
 		[ -z "$checks" ] || cat "$vmdir"/{kernel,guest.config,"$checks.config"}
 	} | sha256sum | cut -c 1-12
+}
+
+# root_of KERNEL: where its root is, or will be
+root_of()
+{
+	echo "$cache/root-$1-$(root_key "$1")"
 }
 
 # remove_root ROOT: unless a guest runs from it
@@ -111,10 +126,10 @@ find_mirrors()
 	[ -n "$SECURITY_MIRROR" ] || say "apt has no security archive: going without"
 }
 
-# Besides the root itself, there are the packages while it is made.
+# check_space MB: besides the root itself, there are the packages while it is made.
 check_space()
 {
-	local need=1500 free
+	local need=$1 free
 
 	free=$(df --output=avail -BM "$cache" | tail -n 1 | tr -dc 0-9)
 	[ "$free" -ge "$need" ] ||
@@ -145,23 +160,49 @@ make_once()
 	stale=''
 }
 
-make_root()
+make_series_root()
 {
-	local old time='about a minute'
+	local time='about a minute'
 
-	find_mirrors
-	as_root rm -rf --one-file-system "$cache/tmp-$KERNEL".*
-	check_space
+	check_space 1500
 	[ -z "$(checks "$KERNEL")" ] || time='about ten minutes, for its kernel is built'
 	make_once "$root" root "making the root of $KERNEL, once, in $time" \
 		"$vmdir/root" "$KERNEL"
+}
+
+# make_machine_root ROW: of a machine; that of its base comes first.
+make_machine_root()
+{
+	local base arch flavour fetch disk seconds lock
+
+	read -r base arch flavour fetch disk seconds _ <<<"$1"
+	[ -d "$(root_of "$base")" ] || run_job env KERNEL="$base" "$vmdir/vm" setup
+	exec {lock}<"$(root_of "$base")"
+	flock -s "$lock"
+	check_space $((${fetch%M} + ${disk%M}))
+	make_once "$root" root "making the root of $KERNEL, once, in some $seconds s: ${fetch}B to fetch, ${disk}B of disk" \
+		"$vmdir/machine" "$(root_of "$base")" "$(series_of "$KERNEL")" "$arch" "$flavour"
+	exec {lock}<&-
+}
+
+make_root()
+{
+	local old row
+
+	find_mirrors
+	as_root rm -rf --one-file-system "$cache/tmp-$KERNEL".*
+	if row=$(machine_row "$KERNEL"); then
+		make_machine_root "$row"
+	else
+		make_series_root
+	fi
 	say "made $root in $SECONDS s"
 	for old in "$cache/root-$KERNEL"-????????????; do
 		[ "$old" = "$root" ] || remove_root "$old"
 	done
 }
 
-# One for all series.
+# One for all kernels of an architecture.
 make_qemu()
 {
 	local lock
@@ -170,9 +211,9 @@ make_qemu()
 	flock "$lock"
 	if [ ! -d "$qemu" ]; then
 		find_mirrors
-		as_root rm -rf --one-file-system "$cache"/qemu-*
-		make_once "$qemu" qemu "fetching QEMU, once, in about a quarter of a minute" \
-			"$vmdir/qemu"
+		as_root rm -rf --one-file-system "$cache/qemu-$emulator"-*
+		make_once "$qemu" qemu "fetching QEMU for $arch, once, in half a minute" \
+			"$vmdir/qemu" "$emulator"
 	fi
 	exec {lock}>&-
 }
@@ -200,14 +241,17 @@ add_what_is_asked()
 setup()
 {
 	install_needed
-	root=$cache/root-$KERNEL-$(root_key)
+	root=$(root_of "$KERNEL")
 	lock_series
 	[ -d "$root" ] || make_root
-	qemu=$cache/qemu-$(sha256sum <"$vmdir/qemu" | cut -c 1-12)
+	qemu=$cache/qemu-$emulator-$(sha256sum <"$vmdir/qemu" | cut -c 1-12)
 	[ -d "$qemu" ] || make_qemu
 	exec {root_lock}<"$root"
 	flock -s "$root_lock"
 	release=$(cat "$root/etc/faultmap-release")
+	guest=$root
+	[ "$arch" = amd64 ] || guest=$root/guest
+	read -ra cross 2>/dev/null <"$root/etc/faultmap-make" || cross=()
 }
 
 # A copy, so that the objects of each kernel stay apart from the others' and
@@ -253,7 +297,7 @@ in_root()
 build_delays()
 {
 	[ "$DELAYS" = 1 ] || return 0
-	in_root make -C "/lib/modules/$release/build" M=/build/selftests/delays modules
+	in_root make -C "/lib/modules/$release/build" M=/build/selftests/delays "${cross[@]}" modules
 	cp "$sources/selftests/delays/faultmap_delays.ko" "$run"
 }
 
@@ -267,7 +311,7 @@ build_own()
 	rsync -a --delete --exclude='*.o' --exclude='*.ko' --exclude='.*.cmd' "$MODULE/" "$own/"
 	in_root make -C "/lib/modules/$release/build" M=/build/out/own \
 		KBUILD_EXTRA_SYMBOLS=/build/module/Module.symvers \
-		KCFLAGS=-I/build/module/engine modules
+		KCFLAGS=-I/build/module/engine "${cross[@]}" modules
 	cp "$own"/*.ko "$run/own/"
 	cp "$own"/*.ko "$MODULE/"
 }
@@ -281,7 +325,7 @@ build_packages()
 # build_all FLAG...: the flags are for the driver's make
 build_all()
 {
-	in_root bash selftests/vm/build "$@" && build_delays && build_own && build_packages
+	in_root bash selftests/vm/build "$@" "${cross[@]}" && build_delays && build_own && build_packages
 }
 
 build()
