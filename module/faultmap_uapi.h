@@ -17,6 +17,11 @@
 /* The release of everything around this header; no ioctl depends on it. */
 #define FAULTMAP_VERSION	"1.0"
 
+/*
+ * A PMD maps as much as a page table does: 2 MiB with pages of 4 KiB, 32 MiB with those of
+ * 16 KiB.
+ */
+
 /**
  * enum faultmap_memory_id - where the memory of a buffer comes from
  * @FAULTMAP_MEMORY_PAGES: the page allocator, in blocks of a chosen order
@@ -24,7 +29,7 @@
  * @FAULTMAP_MEMORY_KMALLOC: kmalloc, in page-aligned pieces of at most 64 KiB;
  *	mapped by page frame only, since such pages may not be referenced
  * @FAULTMAP_MEMORY_DMA: dma_alloc_pages() for a device of the driver's own, in
- *	blocks of at most 2 MiB; mapped by page frame only
+ *	blocks of at most what a PMD maps; mapped by page frame only
  * @FAULTMAP_MEMORY_PHYS: a device's memory; it has nodes, mapped by page frame
  *	only, and cannot be had from FAULTMAP_CREATE
  * @FAULTMAP_MEMORY_COHERENT: dma_alloc_coherent() for the same device, in blocks of
@@ -57,14 +62,14 @@ enum faultmap_strategy_id {
 	FAULTMAP_STRATEGY_LAZY_PFN = 3,
 };
 
-/* The largest window: what a page table maps. */
+/* The largest window: what a page table maps, where pages have 4 KiB. */
 #define FAULTMAP_WINDOW_MAX	512
 
 /*
  * Bit of struct faultmap_create.flags, with FAULTMAP_STRATEGY_EAGER: frames are
- * mapped as FAULTMAP_STRATEGY_LAZY_PFN maps them, 2 MiB at once where that fits, else in
+ * mapped as FAULTMAP_STRATEGY_LAZY_PFN maps them, by PMDs where these fit, else in
  * one pass for each page table, and not by remap_pfn_range(). The kernel drops what is
- * mapped by 2 MiB where munmap(2) or mprotect(2) cut it, and the driver at fork(2), so what
+ * mapped by PMDs where munmap(2) or mprotect(2) cut it, and the driver at fork(2), so what
  * has gone comes back when it is touched, as a fault that is counted; what a shrink took and
  * a growth gave back, too.
  */
@@ -75,7 +80,7 @@ enum faultmap_strategy_id {
  * FAULTMAP_MEMORY_VMALLOC, and any strategy: a block of the buffer gets its memory when
  * one of its pages is first touched, or written with write(2), and it is charged to the
  * memory cgroup of the task that does that. read(2) of the rest gives zeroes, and
- * allocates nothing. A block has the size that @order says, at most 2 MiB, or, of
+ * allocates nothing. A block has the size that @order says, at most what a PMD maps, or, of
  * FAULTMAP_MEMORY_VMALLOC, 16 pages; it is smaller at the end of the buffer, beside other
  * blocks, and where memory or max_total are short.
  *
@@ -102,7 +107,7 @@ enum faultmap_strategy_id {
  *	aligned block of so many that holds it, as far as the mapping, the buffer
  *	and the page table reach; 0 to let the driver learn it from the faults. For
  *	the lazy strategies; any other has 0 or 1. With FAULTMAP_STRATEGY_LAZY_PFN, 0 and
- *	FAULTMAP_WINDOW_MAX also map 2 MiB at once where they fit. With
+ *	FAULTMAP_WINDOW_MAX also map by PMDs where they fit. With
  *	FAULTMAP_STRATEGY_LAZY, a window holds only pages that are not part of a larger
  *	block, and only if the fault makes no private copy; of a block, the kernel decides how
  *	much to map. All that a write maps counts as dirty.
@@ -157,7 +162,7 @@ struct faultmap_info {
  * @read_faults: fault handler calls for a read that gave a page
  * @write_faults: fault handler calls for a write that gave a page
  * @pages_installed: pages put into page tables: one for each fault, those of a window
- *	that were not there yet, 512 for a huge fault, or all of a mapping at an eager
+ *	that were not there yet, those of a PMD for a huge fault, or all of a mapping at an eager
  *	mmap(2). Of a page from a larger block, the kernel may map the whole block. If another
  *	thread maps one of the pages while a window of struct pages is being mapped, that page
  *	may be counted twice; pages that it unmaps meanwhile may not be counted.
@@ -172,9 +177,9 @@ struct faultmap_info {
  * @moves: mappings moved by mremap(2)
  * @zaps: times that RESIZE or REVOKE on this node or descriptor removed the
  *	buffer's translations from every process
- * @huge_faults: how many of the faults were answered by the driver with one entry for
- *	2 MiB, as only FAULTMAP_STRATEGY_LAZY_PFN and FAULTMAP_CREATE_BATCHED do; not those
- *	where the kernel maps a whole folio for a page
+ * @huge_faults: how many of the faults were answered by the driver with one PMD, as only
+ *	FAULTMAP_STRATEGY_LAZY_PFN and FAULTMAP_CREATE_BATCHED do; not those where the kernel
+ *	maps a whole folio for a page
  *
  * What is counted belongs to a node (all its descriptors together) or to a
  * private buffer, since the last FAULTMAP_STATS_RESET. The counts are exact:
