@@ -14,10 +14,8 @@ static char *size = "64M";
 module_param(size, charp, 0444);
 MODULE_PARM_DESC(size, "size of each node's buffer in bytes, with an optional suffix K, M or G; a multiple of the page size (default 64M)");
 
-#define FAULTMAP_PMD_ORDER	(PMD_SHIFT - PAGE_SHIFT)
-
-static unsigned int order = FAULTMAP_PMD_ORDER < MAX_PAGE_ORDER ?
-			    FAULTMAP_PMD_ORDER : MAX_PAGE_ORDER;
+static unsigned int order = (PMD_SHIFT - PAGE_SHIFT) > MAX_PAGE_ORDER ?
+			    MAX_PAGE_ORDER : PMD_SHIFT - PAGE_SHIFT;
 module_param(order, uint, 0444);
 MODULE_PARM_DESC(order, "largest block to ask the page allocator for, as a power of two of pages; smaller ones are taken where none is free (default: what a PMD maps, 9 with pages of 4 KiB)");
 
