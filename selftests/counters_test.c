@@ -201,15 +201,15 @@ TEST_F(buffer, all_counters_are_shown)
 	expect_counters(_metadata, fdinfo, &stats);
 }
 
-/* The one that needs 2 MiB in one piece. */
+/* The one that needs a PMD's worth in one piece. */
 TEST_F(buffer, huge_faults_are_shown)
 {
-	size_t huge = 2 << 20;
+	size_t huge = fm_pmd_size();
 	struct faultmap_create create = {
 		.bytes = 2 * huge,
 		.memory = variant->memory,
 		.strategy = variant->strategy,
-		.order = 9,
+		.order = FM_PMD_ORDER,
 	};
 	char fdinfo[64], *map;
 	struct faultmap_stats stats;
@@ -217,7 +217,7 @@ TEST_F(buffer, huge_faults_are_shown)
 
 	if (variant->memory != FAULTMAP_MEMORY_PAGES ||
 	    variant->strategy != FAULTMAP_STRATEGY_LAZY_PFN)
-		SKIP(return, "no 2 MiB for one fault");
+		SKIP(return, "no PMD for a fault");
 	fd = fm_create_as(create);
 	ASSERT_LE(0, fd);
 	map = mmap(NULL, 2 * huge, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

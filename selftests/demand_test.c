@@ -24,6 +24,8 @@ FIXTURE_VARIANT(demand)
 	size_t block;
 };
 
+#define WHOLE_TABLE	SIZE_MAX	/* a block of as many pages as a page table has */
+
 FIXTURE_VARIANT_ADD(demand, pages_lazy) {
 	.strategy = FAULTMAP_STRATEGY_LAZY, .window = 1, .block = 1,
 };
@@ -45,11 +47,12 @@ FIXTURE_VARIANT_ADD(demand, pages_lazy_blocks) {
 };
 
 FIXTURE_VARIANT_ADD(demand, pages_lazy_huge) {
-	.strategy = FAULTMAP_STRATEGY_LAZY, .window = 1, .order = 9, .block = 512,
+	.strategy = FAULTMAP_STRATEGY_LAZY, .window = 1,
+	.order = FM_PMD_ORDER, .block = WHOLE_TABLE,
 };
 
 FIXTURE_VARIANT_ADD(demand, pages_lazy_pfn_huge) {
-	.strategy = FAULTMAP_STRATEGY_LAZY_PFN, .order = 9, .block = 512,
+	.strategy = FAULTMAP_STRATEGY_LAZY_PFN, .order = FM_PMD_ORDER, .block = WHOLE_TABLE,
 };
 
 FIXTURE_VARIANT_ADD(demand, vmalloc_lazy) {
@@ -83,7 +86,7 @@ FIXTURE_SETUP(demand)
 	if (access(FM_CONTROL, F_OK))
 		SKIP(return, "faultmap is not loaded");
 	self->page = fm_page_size();
-	self->block = variant->block;
+	self->block = variant->block == WHOLE_TABLE ? fm_table_pages() : variant->block;
 	self->pages = 4 * self->block;
 	/* Large blocks are to be had. */
 	if (variant->order)
@@ -301,14 +304,14 @@ TEST_F(demand, huge_at_the_first_touch)
 	struct faultmap_stats stats;
 	char *at = map(self);
 
-	if (variant->strategy != FAULTMAP_STRATEGY_LAZY_PFN || self->block < 512 ||
-	    !fm_kernel_since(6, 12))
-		SKIP(return, "2 MiB are not mapped at once");
+	if (variant->strategy != FAULTMAP_STRATEGY_LAZY_PFN || self->block < fm_table_pages() ||
+	    !fm_maps_by_pmd())
+		SKIP(return, "no PMD is mapped at once");
 	ASSERT_NE(MAP_FAILED, at);
 	EXPECT_EQ(0, fm_write_at(at + (self->block + 7) * self->page));
 	stats = fm_stats(self->fd);
 	EXPECT_EQ(1, stats.huge_faults);
-	EXPECT_EQ(512, stats.pages_installed);
+	EXPECT_EQ(fm_table_pages(), stats.pages_installed);
 }
 
 /* A private mapping's read brings the page that its write copies. */
@@ -508,7 +511,7 @@ static int touch_in_full_group(const FIXTURE_DATA(demand) *self, char *at, size_
 	 * Page tables, and what it takes to get a signal, are there before: for those the
 	 * kernel would kill somebody.
 	 */
-	for (size_t i = 0; i < pages; i += 512)
+	for (size_t i = 0; i < pages; i += fm_table_pages())
 		sig |= fm_write_at(at + i * self->page);
 	if (sig || fm_write_at(NULL) != SIGSEGV || !fm_enter_group() ||
 	    fm_put(FM_GROUP "/memory.max", "4M"))
@@ -527,7 +530,7 @@ TEST_F(demand, full_group_is_sigbus)
 	long kills;
 	pid_t pid;
 
-	if (self->block >= 512)
+	if (self->block >= fm_table_pages())
 		SKIP(return, "the group would be full when the kernel wants a page table");
 	if (!fm_has_groups())
 		SKIP(return, "no memory controller of cgroup v2");
@@ -617,7 +620,8 @@ static size_t soak_up(int *fd)
 
 	for (n = 0; n < SOAKED; ) {
 		fd[n] = fm_create_as((struct faultmap_create){
-			.bytes = 2 << 20, .strategy = FAULTMAP_STRATEGY_LAZY, .order = 9,
+			.bytes = fm_pmd_size(), .strategy = FAULTMAP_STRATEGY_LAZY,
+			.order = FM_PMD_ORDER,
 		});
 		if (fd[n] < 0)
 			break;
@@ -637,8 +641,8 @@ static const unsigned int in_blocks[] = {
 static size_t first_block(unsigned int memory)
 {
 	int fd = fm_create_as((struct faultmap_create){
-		.bytes = 2 << 20, .memory = memory, .strategy = FAULTMAP_STRATEGY_EAGER,
-		.order = memory == FAULTMAP_MEMORY_PAGES ? 9 : 0,
+		.bytes = fm_pmd_size(), .memory = memory, .strategy = FAULTMAP_STRATEGY_EAGER,
+		.order = memory == FAULTMAP_MEMORY_PAGES ? FM_PMD_ORDER : 0,
 	});
 	size_t pages = 0;
 

@@ -21,11 +21,11 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "faultmap_uapi.h"
 #include "kselftest_harness.h"
+#include "machine.h"
 #include "put.h"
 
 /* Seconds for a test: a kernel that checks every access takes many times the usual 30. */
@@ -33,11 +33,6 @@
 #define TEST_TIMEOUT_DEFAULT	600
 
 #define FM_CONTROL	"/dev/faultmap/control"
-
-static inline size_t fm_page_size(void)
-{
-	return sysconf(_SC_PAGESIZE);
-}
 
 static inline bool fm_has_window(unsigned int strategy)
 {
@@ -52,38 +47,11 @@ static inline unsigned int fm_window(unsigned int strategy)
 	return window && fm_has_window(strategy) ? atoi(window) : 1;
 }
 
-/* The kernels differ, and where only their version tells which it is, that does. */
-static inline bool fm_kernel_since(int major, int minor)
-{
-	struct utsname uts;
-	int has[2];
-
-	return !uname(&uts) &&
-	       sscanf(uts.release, "%d.%d", &has[0], &has[1]) == 2 &&
-	       (has[0] > major || (has[0] == major && has[1] >= minor));
-}
-
 /* Memory comes into being at its first touch: what FAULTMAP_ON_DEMAND wants of all. */
 static inline bool fm_on_demand(unsigned int memory)
 {
 	return getenv("FAULTMAP_ON_DEMAND") &&
 	       (memory == FAULTMAP_MEMORY_PAGES || memory == FAULTMAP_MEMORY_VMALLOC);
-}
-
-/* The number behind "name:" in a file of the kernel; -1 if it is not there. */
-static inline long long fm_field(const char *path, const char *name)
-{
-	long long value = -1;
-	char line[128];
-	FILE *file = fopen(path, "r");
-
-	while (file && fgets(line, sizeof(line), file))
-		if (!strncmp(line, name, strlen(name)) &&
-		    line[strlen(name)] == ':')
-			value = atoll(line + strlen(name) + 1);
-	if (file)
-		fclose(file);
-	return value;
 }
 
 #define FM_PM_PRESENT		(1ULL << 63)
@@ -128,6 +96,8 @@ static inline int fm_create_as(struct faultmap_create create)
 		return -errno;
 	if (fm_on_demand(create.memory) && !create.flags)
 		create.flags = FAULTMAP_CREATE_ON_DEMAND;
+	if (create.order == FM_PMD_ORDER)
+		create.order = fm_pmd_order();
 	fd = fm_errno(ioctl(control, FAULTMAP_CREATE, &create));
 	close(control);
 	return fd;

@@ -121,7 +121,7 @@ TEST_F(buffer, blocks_are_not_split)
 	EXPECT_EQ(before, taint());
 }
 
-#define HUGE_SIZE	(2UL << 20)
+#define HUGE_SIZE	fm_pmd_size()
 
 static char *map_node(const char *path)
 {

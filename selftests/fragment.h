@@ -22,13 +22,13 @@
 #include <sys/wait.h>
 
 #include "advice.h"
+#include "machine.h"
 #include "put.h"
 
 #define FM_FRAGMENT_MOST	(4UL << 20)	/* KiB: others may use a larger machine */
 #define FM_FRAGMENT_LEFT	(288UL << 10)	/* KiB that do not become huge pages */
-#define FM_FRAGMENT_CHUNK	(4UL << 20)	/* bytes: the largest block there is */
-#define FM_HUGE_ORDER		9
-#define FM_ORDERS		11		/* of the blocks there are */
+#define FM_FRAGMENT_CHUNK	(fm_page_size() << fm_largest_order())
+#define FM_ORDERS		16		/* room for those of all machines */
 #define FM_COMPACT_UNEVICTABLE	"/proc/sys/vm/compact_unevictable_allowed"
 #define FM_NR_HUGEPAGES		"/proc/sys/vm/nr_hugepages"
 #define FM_DROP_CACHES		"/proc/sys/vm/drop_caches"
@@ -140,7 +140,7 @@ static inline size_t fm_fragment_take(char *base, size_t all)
 static inline bool fm_fragment_keeps(uint64_t entry, unsigned int most)
 {
 	uint64_t pfn = entry & ((1ULL << 55) - 1);
-	unsigned int order = (pfn >> (FM_ORDERS - 1)) % (most + 1);
+	unsigned int order = (pfn >> fm_largest_order()) % (most + 1);
 
 	return !(pfn & ((2ULL << order) - 1));
 }
@@ -177,9 +177,9 @@ static inline void fm_fragment_take_rest(unsigned int most)
 	do {
 		had = has;
 		fm_free_blocks(blocks);
-		for (has = 0, i = FM_HUGE_ORDER; i < FM_ORDERS; i++)
-			has += blocks[i] << (i - FM_HUGE_ORDER);
-		if (has && most < FM_HUGE_ORDER)
+		for (has = 0, i = fm_pmd_order(); i < FM_ORDERS; i++)
+			has += blocks[i] << (i - fm_pmd_order());
+		if (has && most < fm_pmd_order())
 			fm_add_huge(has);
 	} while (has && has != had);
 }
@@ -194,7 +194,7 @@ static inline bool fm_fragment_do(unsigned int most)
 	fm_put(FM_DROP_CACHES, "3");
 	total = fm_meminfo("MemFree");
 	if (total > FM_FRAGMENT_LEFT)
-		fm_add_huge((total - FM_FRAGMENT_LEFT) >> (FM_HUGE_ORDER + 2));
+		fm_add_huge((total - FM_FRAGMENT_LEFT) / (fm_pmd_size() >> 10));
 	base = mmap(NULL, all + FM_FRAGMENT_CHUNK, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (base == MAP_FAILED)

@@ -2,12 +2,12 @@
 /*
  * mmap(2) with an address that is only a hint: where there is room for exactly what
  * is mapped, it goes there, as that of a memfd does. Without one, what may be
- * mapped by 2 MiB at once comes out where that fits.
+ * mapped by PMDs comes out where those fit.
  */
 #include "buffer_fixture.h"
 
 #define MIB		(1UL << 20)
-#define HUGE_SIZE	(2 * MIB)
+#define HUGE_SIZE	fm_pmd_size()
 
 /* Pages of the buffers here: 8 MiB, or what every device's memory has. */
 static size_t all_pages(const FIXTURE_VARIANT(buffer) *variant)
@@ -24,7 +24,7 @@ static int open_large(const FIXTURE_DATA(buffer) *self,
 			.bytes = all_pages(variant) * self->page,
 			.memory = variant->memory,
 			.strategy = variant->strategy,
-			.order = variant->memory == FAULTMAP_MEMORY_PAGES ? 9 : 0,
+			.order = variant->memory == FAULTMAP_MEMORY_PAGES ? FM_PMD_ORDER : 0,
 			.window = fm_window(variant->strategy),
 		});
 	return fm_resize(self->fd, all_pages(variant)) ? -errno : dup(self->fd);
@@ -38,7 +38,7 @@ struct hole {
 	size_t all;
 };
 
-/* The hole begins @skew pages behind a multiple of 2 MiB. */
+/* The hole begins @skew pages behind where a PMD fits. */
 static bool make_hole(struct hole *hole, size_t pages, size_t skew)
 {
 	size_t page = fm_page_size(), huge = HUGE_SIZE / page;
@@ -96,7 +96,7 @@ static unsigned int misses(const FIXTURE_VARIANT(buffer) *variant, int fd)
 			continue;
 		if (!make_hole(&hole, place->pages, place->skew) ||
 		    !goes_there(&hole, fd, place->first)) {
-			printf("# %zu pages from %zu on, %zu behind 2 MiB: elsewhere\n",
+			printf("# %zu pages from %zu on, %zu behind a PMD: elsewhere\n",
 			       place->pages, place->first, place->skew);
 			missed++;
 		}
@@ -201,15 +201,21 @@ TEST_F(buffer, fixed_noreplace)
 	close(fd);
 }
 
-/* 2 MiB at once are for these: private buffers in large blocks, any window. */
+/* PMDs are for these: private buffers in large blocks, any window. */
 static int open_huge(const FIXTURE_VARIANT(buffer) *variant)
 {
 	return fm_create_as((struct faultmap_create){
-		.bytes = 8 * MIB,
+		.bytes = 4 * fm_pmd_size(),
 		.memory = FAULTMAP_MEMORY_PAGES,
 		.strategy = variant->strategy,
-		.order = 9,
+		.order = FM_PMD_ORDER,
 	});
+}
+
+/* As many pages, where a page table has 512 entries. */
+static size_t in_tables(size_t pages)
+{
+	return pages / 512 * fm_table_pages() + pages % 512;
 }
 
 TEST_F(buffer, without_a_hint)
@@ -221,28 +227,27 @@ TEST_F(buffer, without_a_hint)
 	int fd;
 
 	if (variant->memory != FAULTMAP_MEMORY_PAGES || !fm_is_lazy(variant))
-		SKIP(return, "not mapped by 2 MiB at once");
+		SKIP(return, "not mapped by PMDs");
 	if (fm_is_by_page(variant) && !fm_kernel_since(6, 12))
 		SKIP(return, "this kernel gets pages one by one");
+	if (!fm_has_thp())
+		SKIP(return, "a kernel without transparent huge pages");
 	fd = open_huge(variant);
 	ASSERT_LE(0, fd);
 	for (size_t i = 0; i < sizeof(asked) / sizeof(*asked); i++) {
-		size_t size = asked[i].pages * self->page;
+		size_t size = in_tables(asked[i].pages) * self->page;
+		size_t first = in_tables(asked[i].first) * self->page;
 		/* Whatever the kernel would choose next, by itself. */
 		char *other = fm_reserve(1 + i), *map;
 
-		map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd,
-			   asked[i].first * self->page);
+		map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, first);
 		ASSERT_NE(MAP_FAILED, map);
-		EXPECT_EQ(asked[i].first * self->page % HUGE_SIZE,
-			  (unsigned long)map % HUGE_SIZE);
+		EXPECT_EQ(first % HUGE_SIZE, (unsigned long)map % HUGE_SIZE);
 		/* Nor does a hint that cannot be had spoil that. */
 		munmap(map, size);
-		map = mmap(other, size, PROT_READ, MAP_SHARED, fd,
-			   asked[i].first * self->page);
+		map = mmap(other, size, PROT_READ, MAP_SHARED, fd, first);
 		ASSERT_NE(MAP_FAILED, map);
-		EXPECT_EQ(asked[i].first * self->page % HUGE_SIZE,
-			  (unsigned long)map % HUGE_SIZE);
+		EXPECT_EQ(first % HUGE_SIZE, (unsigned long)map % HUGE_SIZE);
 		munmap(map, size);
 		munmap(other, (1 + i) * self->page);
 	}

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Many pages for one fault: 2 MiB at once by frame or by folio, and windows of
+ * Many pages for one fault: a PMD at once by frame or by folio, and windows of
  * frames. What is seen must not depend on how it was mapped.
  */
 #include <sys/uio.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include "faultmap_test.h"
 
-#define HUGE_SIZE	(2UL << 20)
+#define HUGE_SIZE	fm_pmd_size()
 #define SIZE		(4 * HUGE_SIZE)
 
 FIXTURE(huge)
 {
 	size_t page, pages;
-	bool blocks;		/* made of 2 MiB blocks */
+	bool blocks;		/* each of them for a PMD */
 	bool contiguous;	/* or of as few pieces, which may lie anywhere */
 	bool batches;		/* the driver can map many frames at once */
 	int fd;
@@ -29,7 +28,7 @@ FIXTURE_VARIANT(huge)
 FIXTURE_VARIANT_ADD(huge, lazy_folios)
 {
 	.create.memory = FAULTMAP_MEMORY_PAGES,
-	.create.order = 9,
+	.create.order = FM_PMD_ORDER,
 	.create.strategy = FAULTMAP_STRATEGY_LAZY,
 	.create.window = 1,
 };
@@ -45,14 +44,14 @@ FIXTURE_VARIANT_ADD(huge, lazy_small_folios)
 FIXTURE_VARIANT_ADD(huge, eager_page_folios)
 {
 	.create.memory = FAULTMAP_MEMORY_PAGES,
-	.create.order = 9,
+	.create.order = FM_PMD_ORDER,
 	.create.strategy = FAULTMAP_STRATEGY_EAGER_PAGE,
 };
 
 FIXTURE_VARIANT_ADD(huge, pfn_huge)
 {
 	.create.memory = FAULTMAP_MEMORY_PAGES,
-	.create.order = 9,
+	.create.order = FM_PMD_ORDER,
 	.create.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
 };
 
@@ -60,7 +59,7 @@ FIXTURE_VARIANT_ADD(huge, pfn_huge_vmalloc)
 {
 	.create.memory = FAULTMAP_MEMORY_VMALLOC,
 	.create.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
-	.create.window = 512,
+	.create.window = FAULTMAP_WINDOW_MAX,
 };
 
 FIXTURE_VARIANT_ADD(huge, pfn_huge_dma)
@@ -72,7 +71,7 @@ FIXTURE_VARIANT_ADD(huge, pfn_huge_dma)
 FIXTURE_VARIANT_ADD(huge, pfn_window_1)
 {
 	.create.memory = FAULTMAP_MEMORY_PAGES,
-	.create.order = 9,
+	.create.order = FM_PMD_ORDER,
 	.create.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
 	.create.window = 1,
 };
@@ -80,7 +79,7 @@ FIXTURE_VARIANT_ADD(huge, pfn_window_1)
 FIXTURE_VARIANT_ADD(huge, pfn_window_16)
 {
 	.create.memory = FAULTMAP_MEMORY_PAGES,
-	.create.order = 9,
+	.create.order = FM_PMD_ORDER,
 	.create.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
 	.create.window = 16,
 };
@@ -94,7 +93,7 @@ FIXTURE_VARIANT_ADD(huge, pfn_window_learned)
 FIXTURE_VARIANT_ADD(huge, eager_batched)
 {
 	.create.memory = FAULTMAP_MEMORY_PAGES,
-	.create.order = 9,
+	.create.order = FM_PMD_ORDER,
 	.create.strategy = FAULTMAP_STRATEGY_EAGER,
 	.create.flags = FAULTMAP_CREATE_BATCHED,
 };
@@ -117,8 +116,10 @@ FIXTURE_SETUP(huge)
 	ASSERT_EQ(0, fm_stamp(self->fd, 0, self->pages));
 	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_INFO, &info));
 	self->contiguous = info.extents <= SIZE / HUGE_SIZE;
+	/* CMA aligns what it gives to less, and that may be next to another block. */
 	self->blocks = self->contiguous &&
-		(create.order == 9 || create.memory == FAULTMAP_MEMORY_DMA);
+		(create.order == FM_PMD_ORDER ||
+		 (create.memory == FAULTMAP_MEMORY_DMA && !fm_has_cma()));
 }
 
 FIXTURE_TEARDOWN(huge)
@@ -155,11 +156,11 @@ static size_t per_fault(const FIXTURE_DATA(huge) *self,
 {
 	unsigned int window = variant->create.window;
 
-	if (by_frame(variant) && window && window < HUGE_SIZE / self->page)
+	if (by_frame(variant) && window && window < FAULTMAP_WINDOW_MAX)
 		return self->batches ? window : 1;
-	if (!self->blocks || !fm_kernel_since(6, 12))
+	if (!self->blocks || !fm_maps_by_pmd())
 		return 0;
-	return by_frame(variant) || variant->create.order == 9 ?
+	return by_frame(variant) || variant->create.order == FM_PMD_ORDER ?
 	       HUGE_SIZE / self->page : 0;
 }
 
@@ -170,17 +171,19 @@ static bool maps_many(const FIXTURE_VARIANT(huge) *variant)
 		return true;
 	if (by_frame(variant))
 		return variant->create.window != 1;
-	return can_grow(variant) && variant->create.order == 9 &&
-	       fm_kernel_since(6, 12);
+	return can_grow(variant) && variant->create.order == FM_PMD_ORDER &&
+	       fm_maps_by_pmd();
 }
 
-/* A plain mmap(2) of something large comes out where 2 MiB pages fit. */
+/* A plain mmap(2) of something large comes out where PMDs fit. */
 TEST_F(huge, placed_to_fit)
 {
 	char *map;
 
 	if (!maps_many(variant))
 		SKIP(return, "mapped by single pages, wherever they lie");
+	if (!fm_has_thp())
+		SKIP(return, "a kernel without transparent huge pages");
 	map = map_all(self);
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_EQ(0, (unsigned long)map % HUGE_SIZE);
@@ -219,7 +222,7 @@ TEST_F(huge, contents_and_counts)
 	if (by_frame(variant)) {
 		EXPECT_EQ(self->pages, stats.pages_installed);
 		if (each || !self->contiguous) {
-			EXPECT_EQ(each == 512 ? SIZE / HUGE_SIZE : 0,
+			EXPECT_EQ(each == HUGE_SIZE / self->page ? SIZE / HUGE_SIZE : 0,
 				  stats.huge_faults);
 		}
 	}
@@ -239,7 +242,7 @@ TEST_F(huge, batched_by_pmds)
 	char *map;
 
 	if (!(variant->create.flags & FAULTMAP_CREATE_BATCHED) || !self->blocks ||
-	    !fm_kernel_since(6, 12))
+	    !fm_maps_by_pmd())
 		SKIP(return, "mapped otherwise");
 	map = map_all(self);
 	ASSERT_NE(MAP_FAILED, map);
@@ -261,7 +264,7 @@ TEST_F(huge, batched_by_pmds)
  */
 TEST_F(huge, batched_where_nothing_is)
 {
-	size_t table = 512 * HUGE_SIZE;
+	size_t table = fm_table_pages() * HUGE_SIZE;
 	char *room, *edge, *map;
 	long before;
 
@@ -276,7 +279,7 @@ TEST_F(huge, batched_where_nothing_is)
 	ASSERT_EQ(edge - SIZE / 2, map);
 	EXPECT_STAMPS(map, 0, self->pages);
 	EXPECT_EQ(0, fm_stats(self->fd).read_faults);
-	if (self->blocks && fm_kernel_since(6, 12))
+	if (self->blocks && fm_maps_by_pmd())
 		EXPECT_GE(4, tables(self) - before);
 	ASSERT_EQ(0, munmap(map, SIZE));
 	EXPECT_EQ(before, tables(self));
@@ -292,10 +295,10 @@ TEST_F(huge, no_access_at_first)
 	EXPECT_STAMPS(map, 0, self->pages);
 }
 
-/* An address that is not congruent: never 2 MiB at once, the same contents. */
+/* An address that is not congruent: never a PMD, the same contents. */
 TEST_F(huge, misplaced)
 {
-	char *room = fm_reserve(self->pages + 1024), *map;
+	char *room = fm_reserve(self->pages + 2 * fm_table_pages()), *map;
 
 	ASSERT_NE(MAP_FAILED, room);
 	room += HUGE_SIZE - (unsigned long)room % HUGE_SIZE + 5 * self->page;
@@ -323,7 +326,7 @@ TEST_F(huge, a_part_is_unmapped)
 
 TEST_F(huge, grows)
 {
-	char *room = fm_reserve(self->pages + 512), *map, *grown;
+	char *room = fm_reserve(self->pages + fm_table_pages()), *map, *grown;
 	size_t half = self->pages / 2 + 7;
 
 	room += HUGE_SIZE - (unsigned long)room % HUGE_SIZE;
@@ -410,10 +413,10 @@ TEST_F(huge, child_sees_and_parent_keeps)
 /* Whether every block is mapped by a PMD that the kernel would copy on fork(2). */
 static bool by_pmds(const FIXTURE_DATA(huge) *self, const FIXTURE_VARIANT(huge) *variant)
 {
-	bool frames = by_frame(variant) && variant->create.window % 512 == 0;
+	bool frames = by_frame(variant) && variant->create.window % FAULTMAP_WINDOW_MAX == 0;
 
 	return (frames || variant->create.flags & FAULTMAP_CREATE_BATCHED) &&
-	       self->blocks && fm_kernel_since(6, 12);
+	       self->blocks && fm_maps_by_pmd();
 }
 
 /*
@@ -538,10 +541,10 @@ TEST(largest_blocks)
 
 	if (access(FM_CONTROL, F_OK))
 		SKIP(return, "faultmap is not loaded");
-	huge = faults_of_order(9);
-	larger = faults_of_order(10);
+	huge = faults_of_order(fm_pmd_order());
+	larger = faults_of_order(fm_pmd_order() + 1);
 	if (!huge || !larger)
-		SKIP(return, "too few free blocks of 2 MiB");
+		SKIP(return, "too few free blocks of that size");
 	EXPECT_EQ(huge, larger);
 }
 

@@ -13,10 +13,6 @@
 
 #define DEBUGFS		"/sys/kernel/debug/"
 
-/* Where modules are, on x86-64. */
-#define MODULES_START	0xffffffffa0000000UL
-#define MODULES_END	0xffffffffff000000UL
-
 static const char *const injectors[] = {
 	"failslab", "fail_page_alloc", "fail_usercopy",
 };

@@ -38,6 +38,12 @@ static inline void fm_leave_group(void)
 	rmdir(FM_GROUP);
 }
 
+/* The DMA API takes memory from CMA where there is some, and that is charged to nobody. */
+static inline bool fm_is_charged(unsigned int memory)
+{
+	return memory != FAULTMAP_MEMORY_DMA || !fm_has_cma();
+}
+
 static inline bool fm_has_groups(void)
 {
 	bool has = fm_enter_group();

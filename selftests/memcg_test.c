@@ -13,6 +13,8 @@
 #define SKIP_IF_NOT_CHARGED() do { \
 	if (fm_is_device(variant)) \
 		SKIP(return, "a device's memory is charged to nobody"); \
+	if (!fm_is_charged(variant->memory)) \
+		SKIP(return, "memory for DMA is from CMA, and charged to nobody"); \
 	if (fm_on_demand(variant->memory)) \
 		SKIP(return, "FAULTMAP_ON_DEMAND is set"); \
 	if (!fm_has_groups()) \

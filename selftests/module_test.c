@@ -361,17 +361,20 @@ TEST_F(module, refuses_bad_parameters)
 {
 	static const char *const bad[] = {
 		"size=0", "size=1", "size=4095", "size=abc", "size=64X",
-		"size=-1", "size=16E", "order=11", "order=4096",
+		"size=-1", "size=16E", "order=4096",
 		"window=513",
 		"size=64Mx", "size=64MM", "size=64M,", "size=4096x", "size=64M4K",
 		"size=1Mi", "size=64MB", "size=M", "size=0x", "size=4096.0",
 		"size=\"64M 64M\"",
 	};
+	char order[24];
 	size_t i;
 
 	ASSERT_EQ(0, unload());
 	for (i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		EXPECT_EQ(-EINVAL, load(bad[i])) TH_LOG("parameter %zu", i);
+	snprintf(order, sizeof(order), "order=%u", fm_largest_order() + 1);
+	EXPECT_EQ(-EINVAL, load(order));
 	EXPECT_FALSE(exists(FM_CONTROL));
 }
 

@@ -71,7 +71,7 @@ FIXTURE_VARIANT_ADD(race, lazy_pfn_auto)
 FIXTURE_VARIANT_ADD(race, lazy_pfn_huge)
 {
 	.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
-	.order = 9,
+	.order = FM_PMD_ORDER,
 	.large = true,
 };
 
@@ -101,7 +101,7 @@ FIXTURE_VARIANT_ADD(race, lazy_on_demand)
 FIXTURE_VARIANT_ADD(race, lazy_pfn_on_demand)
 {
 	.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
-	.order = 9,
+	.order = FM_PMD_ORDER,
 	.large = true,
 	.flags = FAULTMAP_CREATE_ON_DEMAND,
 };
@@ -113,8 +113,8 @@ FIXTURE_SETUP(race)
 	if (variant->flags & FAULTMAP_CREATE_BATCHED && !fm_batches())
 		SKIP(return, "this kernel has no apply_to_page_range() for modules");
 	self->page = fm_page_size();
-	self->pages = variant->large ? 1024 : 16;
-	self->keep = variant->large ? 512 : 4;
+	self->pages = variant->large ? 2 * fm_table_pages() : 16;
+	self->keep = variant->large ? fm_table_pages() : 4;
 	self->step = self->pages / 16;
 }
 

@@ -9,7 +9,7 @@
 #include "kernel_log.h"
 #include "race.h"
 
-#define HUGE_SIZE	(2UL << 20)
+#define HUGE_SIZE	fm_pmd_size()
 
 /* A buffer at the edge of 2 MiB, which two threads touch where nothing is mapped. */
 FIXTURE(edge)
@@ -28,7 +28,7 @@ FIXTURE_SETUP(edge)
 	self->fd = fm_create_as((struct faultmap_create){
 		.bytes = HUGE_SIZE,
 		.strategy = FAULTMAP_STRATEGY_LAZY_PFN,
-		.order = 9,
+		.order = FM_PMD_ORDER,
 	});
 	if (self->fd == -ENOENT)
 		SKIP(return, "faultmap is not loaded");

@@ -332,14 +332,16 @@ TEST(killed_while_it_grows)
  */
 TEST(shrink_frees_all_but_a_block)
 {
-	static const struct {
+	const struct {
 		unsigned int memory, strategy, order;
 		size_t pages, block;
 	} kinds[] = {
 		{ FAULTMAP_MEMORY_PAGES, FAULTMAP_STRATEGY_LAZY, 0, 64, 1 },
 		{ FAULTMAP_MEMORY_PAGES, FAULTMAP_STRATEGY_LAZY, 4, 64, 16 },
-		{ FAULTMAP_MEMORY_VMALLOC, FAULTMAP_STRATEGY_LAZY, 0, 4096, 512 },
-		{ FAULTMAP_MEMORY_KMALLOC, FAULTMAP_STRATEGY_LAZY_PFN, 0, 64, 16 },
+		{ FAULTMAP_MEMORY_VMALLOC, FAULTMAP_STRATEGY_LAZY, 0,
+		  (16 << 20) / fm_page_size(), (2 << 20) / fm_page_size() },
+		{ FAULTMAP_MEMORY_KMALLOC, FAULTMAP_STRATEGY_LAZY_PFN, 0,
+		  (256 << 10) / fm_page_size(), (64 << 10) / fm_page_size() },
 	};
 	size_t page = fm_page_size(), i;
 	int fd;

@@ -9,8 +9,7 @@
 #include "faultmap_test.h"
 #include "fragment.h"
 
-#define TABLE	512		/* pages that a page table maps */
-#define LARGEST	10		/* order of the largest block */
+#define TABLE	fm_table_pages()
 
 static const struct {
 	size_t from, to;
@@ -234,8 +233,8 @@ TEST_F(size, any_to_any_in_blocks_of_any_order)
 	unsigned int order;
 	size_t i, n;
 
-	for (order = 0; order <= LARGEST; order++) {
-		n = !order || order == 3 || order >= 9 ? STEPS : SOME;
+	for (order = 0; order <= fm_largest_order(); order++) {
+		n = !order || order == 3 || order >= fm_pmd_order() ? STEPS : SOME;
 		for (i = 0; i < n; i++)
 			run_step(_metadata, self, variant, order, steps[i].from,
 				 steps[i].to);
@@ -248,7 +247,7 @@ TEST_F(size, many_steps)
 	static const size_t sizes[] = {
 		100, 612, 1124, 511, 1023, 1024, 513, 2048, 2047, 1, 2, 514, 1600, 1601,
 	};
-	int fd = create(self, variant, 9, 1);
+	int fd = create(self, variant, fm_pmd_order(), 1);
 	size_t i;
 
 	ASSERT_LE(0, fd);
@@ -264,7 +263,7 @@ TEST_F(size, many_steps)
 /* The mapping is as large as the buffer will be, and touched as that grows into it. */
 TEST_F(size, grows_into_a_mapping)
 {
-	int fd = create(self, variant, 9, 2048);
+	int fd = create(self, variant, fm_pmd_order(), 2048);
 	struct look look = { .pages = 2048, .round = 7 };
 	size_t step;
 
@@ -347,7 +346,7 @@ static bool soak_up(const FIXTURE_DATA(size) *self,
 	int fd;
 
 	while (soaked->n < SOAKED) {
-		fd = create(self, variant, 9, TABLE);
+		fd = create(self, variant, fm_pmd_order(), TABLE);
 		if (fd < 0)
 			return false;
 		soaked->fd[soaked->n++] = fd;
@@ -384,7 +383,7 @@ static useconds_t time_to_create(const FIXTURE_DATA(size) *self,
 	int fd;
 
 	clock_gettime(CLOCK_MONOTONIC, &from);
-	fd = create(self, variant, 9, 5 * TABLE);
+	fd = create(self, variant, fm_pmd_order(), 5 * TABLE);
 	clock_gettime(CLOCK_MONOTONIC, &to);
 	close(fd);
 	return (to.tv_sec - from.tv_sec) * 1000000 + (to.tv_nsec - from.tv_nsec) / 1000;
@@ -403,7 +402,7 @@ static void come_free(struct __test_metadata *_metadata, FIXTURE_DATA(size) *sel
 
 	kept->delay = time_to_create(self, variant) * (round + 1) / ROUNDS / (KEPT + 1);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, release_each, kept));
-	fd = create(self, variant, 9, 5 * TABLE);
+	fd = create(self, variant, fm_pmd_order(), 5 * TABLE);
 	ASSERT_LE(0, fd);
 	ASSERT_TRUE(mark(fd, 5 * TABLE, 1));
 	ASSERT_EQ(0, pthread_join(thread, NULL));
@@ -425,7 +424,7 @@ TEST_F(size, in_fragmented_memory)
 	ASSERT_TRUE(fm_run_on(0, 0));
 	for (i = 0; i < ROUNDS; i++) {
 		for (j = 0; j < KEPT; j++) {
-			kept[i].fd[j] = create(self, variant, 9, TABLE);
+			kept[i].fd[j] = create(self, variant, fm_pmd_order(), TABLE);
 			ASSERT_LE(0, kept[i].fd[j]);
 		}
 	}

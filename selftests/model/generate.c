@@ -14,13 +14,13 @@ void m_draw_config(struct m_random *random, struct m_config *config)
 	config->arena = 96;
 	config->pages = 16 + m_below(random, 48);
 	if (config->large) {
-		config->arena = 3072;
-		config->pages = 512 + m_below(random, 1800);
+		config->arena = 6 * M_TABLE;
+		config->pages = M_TABLE + m_below(random, 1800);
 		/* Some in a row, for it takes seconds to get there. */
 		config->fragment = config->seed % 8 < 6 ? 0 :
 				   1 + config->seed / 8 % M_TABLE_ORDER;
 		if (config->fragment)
-			config->pages = 512 + m_below(random, 800);
+			config->pages = M_TABLE + m_below(random, 800);
 	}
 }
 

@@ -214,7 +214,7 @@ bool m_fragment(uint32_t fragment)
 
 static void reset_node(uint32_t memory)
 {
-	static const uint8_t zero[M_PAGE];
+	static const uint8_t zero[M_PAGE_MOST];
 	uint32_t i;
 	int fd;
 
@@ -234,7 +234,7 @@ static void reset_device(uint64_t npages)
 {
 	int fd = open_node(FAULTMAP_MEMORY_PHYS, FAULTMAP_STRATEGY_EAGER);
 	int other = open_node(FAULTMAP_MEMORY_PHYS, FAULTMAP_STRATEGY_LAZY_PFN);
-	static const uint8_t zero[M_PAGE];
+	static const uint8_t zero[M_PAGE_MOST];
 	uint64_t i;
 
 	if (fd < 0 || other < 0 || resize(fd, npages * M_PAGE))
@@ -250,14 +250,15 @@ static void reset_device(uint64_t npages)
 
 void m_reset_host(const struct m_host *host)
 {
-	static _Alignas(4096) const uint8_t zero[M_PAGE * M_DISK];
+	static _Alignas(M_PAGE_MOST) const uint8_t zero[M_PAGE_MOST * M_DISK];
+	ssize_t bytes = M_PAGE * M_DISK;
 	uint32_t i;
 
 	for (i = 0; host->node_order >= 0 && i < M_MEMORIES; i++)
 		reset_node(i);
 	if (host->device_pages)
 		reset_device(host->device_pages);
-	if (host->disk >= 0 && pwrite(host->disk, zero, sizeof(zero), 0) != sizeof(zero))
+	if (host->disk >= 0 && pwrite(host->disk, zero, bytes, 0) != bytes)
 		abort();
 }
 

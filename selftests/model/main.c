@@ -12,10 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../machine.h"
 #include "host.h"
 #include "predict.h"
 #include "random.h"
 #include "run.h"
+
+unsigned long m_page;
 
 #define EPISODE		1000		/* operations with the same processes */
 
@@ -255,6 +258,7 @@ int main(int argc, char **argv)
 	struct m_host host;
 	int ret;
 
+	m_page = fm_page_size();
 	parse(argc, argv, &o, &config);
 	if (!choose_pair(o.pair, &config)) {
 		fprintf(stderr, "model: no pair %s, such as pages-lazy\n", o.pair);

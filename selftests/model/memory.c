@@ -191,7 +191,7 @@ uint32_t m_most_for_a_fault(const struct m_view *view)
 {
 	if (view->window == 1)
 		return 1;
-	return view->window ? view->window : M_TABLE;
+	return view->window && view->window < FAULTMAP_WINDOW_MAX ? view->window : M_TABLE;
 }
 
 void m_add(struct m_view *view, size_t counter, uint64_t lo, uint64_t hi)

@@ -319,6 +319,8 @@ static int advise(struct m_world *w, struct m_proc *p, struct m_vma *v,
 
 static bool is_advice(const struct m_world *w, int advice)
 {
+	if (advice == MADV_HUGEPAGE || advice == MADV_NOHUGEPAGE || advice == MADV_COLLAPSE)
+		return w->has_thp;
 	return (advice >= MADV_NORMAL && advice <= MADV_DONTNEED) ||
 	       (advice >= MADV_FREE && advice <= MADV_COLLAPSE) ||
 	       ((advice == MADV_GUARD_INSTALL || advice == MADV_GUARD_REMOVE) &&

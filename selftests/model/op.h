@@ -13,7 +13,9 @@
 
 #include "faultmap_uapi.h"
 
-#define M_PAGE		4096UL
+extern unsigned long m_page;		/* bytes, as the machine has it */
+#define M_PAGE		m_page
+#define M_PAGE_MOST	65536UL			/* the largest that there are */
 #define M_BASE		0x100000000000UL	/* of the arena */
 #define M_PROCS		4
 #define M_THREADS	2
@@ -21,8 +23,8 @@
 #define M_VMAS		64			/* in one process, before mappings are refused */
 #define M_DISK		32			/* pages of the disk for O_DIRECT */
 #define M_IO		16			/* pages in one copy */
-#define M_TABLE_ORDER	9
-#define M_TABLE		(1UL << M_TABLE_ORDER)	/* pages that a page table maps */
+#define M_TABLE		(M_PAGE / 8)		/* pages that a page table maps */
+#define M_TABLE_ORDER	__builtin_ctzl(M_TABLE)
 #define M_COUNTERS	(sizeof(struct faultmap_stats) / sizeof(__u64))
 #define M_MEMORIES	4			/* those that buffers can be made of */
 #define M_NODES		5			/* those and a device's, which have nodes */

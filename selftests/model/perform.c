@@ -13,7 +13,7 @@
 #include "host.h"
 #include "worker.h"
 
-static _Alignas(64) __thread uint8_t scratch[M_IO * M_PAGE];
+static _Alignas(64) __thread uint8_t scratch[M_IO * M_PAGE_MOST];
 
 static int64_t result(int64_t ret)
 {

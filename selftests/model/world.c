@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "../machine.h"
 #include "world.h"
 
 static void add_nodes(struct m_world *w, uint32_t memory, uint64_t npages, uint32_t order)
@@ -32,6 +33,7 @@ struct m_world *m_world_create(const struct m_config *config, const struct m_hos
 	w->config = *config;
 	w->has_disk = host->disk >= 0;
 	w->can_rebind = host->can_rebind;
+	w->has_thp = fm_has_thp();
 	w->disk = calloc(M_DISK, M_PAGE);
 	if (uname(&uts) || sscanf(uts.release, "%d.%d", &w->major, &w->minor) != 2)
 		abort();

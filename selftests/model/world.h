@@ -99,7 +99,7 @@ struct m_world {
 	struct m_config config;
 	struct m_plan plan;
 	int major, minor;		/* of the kernel */
-	bool has_disk, can_rebind;
+	bool has_disk, can_rebind, has_thp;
 	uint32_t last_anon, last_view;
 	struct m_proc proc[M_PROCS];
 	struct m_buffer *buffers;
