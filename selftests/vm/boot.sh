@@ -38,7 +38,7 @@ qemu()
 		--library-path "$usr/lib/x86_64-linux-gnu" "$usr/bin/qemu-system-$processor" \
 		-L "$usr/share/seabios" -L "$usr/share/qemu" -M "$board" -cpu max \
 		-m "$MEM" -smp "$SMP" -nodefaults -display none -nic none -no-reboot \
-		-kernel "$guest/$(readlink "$guest/vmlinuz")" -initrd "$guest/initrd.img" "$@"
+		-kernel "$image" -initrd "$initrd" "$@"
 }
 
 # A /dev/kvm that opens need not boot a kernel: a short boot of this one on this
@@ -49,7 +49,7 @@ kvm_works()
 
 	[ "$arch" = amd64 ] && [ -w /dev/kvm ] || return
 	host=$(uname -rv; grep -m 1 'model name' /proc/cpuinfo || :)
-	verdict=$cache/kvm-$(sha256sum <<<"$host $root $qemu" | cut -c 1-12)
+	verdict=$cache/kvm-$(sha256sum <<<"$host $root $qemu $image" | cut -c 1-12)
 	if [ ! -f "$verdict" ]; then
 		say "trying KVM, 20 s at most"
 		run_job qemu 20 -accel kvm -serial "file:$run/kvm.log" \
@@ -264,7 +264,7 @@ boot()
 	echo "$1 icount=$ICOUNT" >"$run/mode"
 	machine
 	[ "$SMP" = 1 ] || cpus=CPUs
-	say "Linux $release (Debian $(cat "$root/etc/faultmap-version")), $accel, $SMP $cpus"
+	say "Linux $release (${tree:-Debian $(cat "$root/etc/faultmap-version")}), $accel, $SMP $cpus"
 	qemu_began=$SECONDS
 	if [ "$1" = shell ]; then
 		run_terminal

@@ -248,9 +248,14 @@ setup()
 	[ -d "$qemu" ] || make_qemu
 	exec {root_lock}<"$root"
 	flock -s "$root_lock"
-	release=$(cat "$root/etc/faultmap-release")
 	guest=$root
 	[ "$arch" = amd64 ] || guest=$root/guest
+	if [ -n "$tree" ]; then
+		release=$(cat "$tree/include/config/kernel.release") kdir=/mnt
+	else
+		release=$(cat "$root/etc/faultmap-release") kdir=/lib/modules/$release/build
+		image=$guest/$(readlink "$guest/vmlinuz") initrd=$guest/initrd.img
+	fi
 	read -ra cross 2>/dev/null <"$root/etc/faultmap-make" || cross=()
 }
 
@@ -258,7 +263,7 @@ setup()
 # out of the checkout.  They survive in it, being ignored by git.
 sync_sources()
 {
-	sources=$cache/build/$(sha256sum <<<"$checkout" | cut -c 1-12)/${root##*/}
+	sources=$cache/build/$(sha256sum <<<"$checkout$tree" | cut -c 1-12)/${root##*/}
 	mkdir -p "$sources"
 	rsync -a --delete --filter=':- .gitignore' --exclude=.git "$checkout/" "$sources/" ||
 		die "copying the checkout to $sources failed: see above"
@@ -273,8 +278,8 @@ in_root()
 	[ "$PACKAGER" = 0 ] || layer=$root/opt/packager
 	# shellcheck disable=SC2016
 	run_job as_root unshare --mount bash -euc '
-		root=$1 sources=$2 stage=$3 layer=$4
-		shift 4
+		root=$1 sources=$2 stage=$3 layer=$4 tree=$5
+		shift 5
 		if [ -n "$layer" ]; then
 			mount -t tmpfs tmpfs "$root/mnt"
 			over=${stage:-$root/mnt}
@@ -286,18 +291,19 @@ in_root()
 		fi
 		mount --bind "$sources" "$root/build"
 		[ -z "$stage" ] || mount --bind "$stage" "$root/stage"
+		[ -z "$tree" ] || mount --bind "$tree" "$root/mnt"
 		mount -t proc proc "$root/proc"
 		mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 		exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8 \
 			chroot "$root" bash -c "cd /build && exec \"\$@\"" bash "$@"
-	' bash "$root" "$sources" "${run:-}" "$layer" "$@"
+	' bash "$root" "$sources" "${run:-}" "$layer" "$tree" "$@"
 }
 
 # The module that waits, for those who ask for it.
 build_delays()
 {
 	[ "$DELAYS" = 1 ] || return 0
-	in_root make -C "/lib/modules/$release/build" M=/build/selftests/delays "${cross[@]}" modules
+	in_root make -C "$kdir" M=/build/selftests/delays "${cross[@]}" modules
 	cp "$sources/selftests/delays/faultmap_delays.ko" "$run"
 }
 
@@ -309,7 +315,7 @@ build_own()
 	[ -n "$MODULE" ] || return 0
 	mkdir -p "$own" "$run/own"
 	rsync -a --delete --exclude='*.o' --exclude='*.ko' --exclude='.*.cmd' "$MODULE/" "$own/"
-	in_root make -C "/lib/modules/$release/build" M=/build/out/own \
+	in_root make -C "$kdir" M=/build/out/own \
 		KBUILD_EXTRA_SYMBOLS=/build/module/Module.symvers \
 		KCFLAGS=-I/build/module/engine "${cross[@]}" modules
 	cp "$own"/*.ko "$run/own/"
@@ -325,7 +331,8 @@ build_packages()
 # build_all FLAG...: the flags are for the driver's make
 build_all()
 {
-	in_root bash selftests/vm/build "$@" "${cross[@]}" && build_delays && build_own && build_packages
+	in_root bash selftests/vm/build "KDIR=$kdir" "$@" "${cross[@]}" &&
+		build_delays && build_own && build_packages
 }
 
 build()
@@ -345,6 +352,7 @@ build()
 	else
 		grep -A 4 'warning:' "$run/build.log" >&2 || :
 	fi
+	[ -z "$tree" ] || make_initrd
 	unlock_series
 }
 
