@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # A kernel that somebody has built, in place of Debian's: KERNEL=TREE.  The root, its
 # compiler and its programs are those of Debian's kernel of the same architecture.
 # Sourced by vm.
