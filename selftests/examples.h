@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * Loading the drivers of module/examples, whose modules are in the directory that
- * FAULTMAP_EXAMPLES names. To the one called "bar" the driver lends its PCI device.
- */
+/* Loading the examples. To the one called "bar" the driver lends its PCI device. */
 #ifndef _FAULTMAP_EXAMPLES_H
 #define _FAULTMAP_EXAMPLES_H
 
 #include <sys/syscall.h>
 
 #include "bar.h"
+#include "installed.h"
 
 #define BAR_DRIVER	"/sys/bus/pci/drivers/bar"
 
@@ -17,7 +15,7 @@ static inline int load_example(const char *name, const char *params)
 	char path[256];
 	int fd, ret;
 
-	snprintf(path, sizeof(path), "%s/%s.ko", getenv("FAULTMAP_EXAMPLES"), name);
+	snprintf(path, sizeof(path), "%s/%s.ko", examples_directory(), name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;

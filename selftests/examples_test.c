@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What holds for a mapping of any driver: the drivers of module/examples, whose modules
- * are in the directory that FAULTMAP_EXAMPLES names, and any node that FAULTMAP_NODE
+ * are installed, or in the directory that FAULTMAP_EXAMPLES names, and any node that FAULTMAP_NODE
  * names, of 8 pages or more, and as large all the time.
  */
 #include <sys/wait.h>
@@ -129,8 +129,8 @@ FIXTURE_SETUP(example)
 	self->node = variant->module ? variant->node : getenv("FAULTMAP_NODE");
 	if (!self->node && !variant->is_bar)
 		SKIP(return, "FAULTMAP_NODE names no node");
-	if (variant->module && !getenv("FAULTMAP_EXAMPLES"))
-		SKIP(return, "FAULTMAP_EXAMPLES does not name the examples' directory");
+	if (variant->module && !examples_directory())
+		SKIP(return, "no directory of the examples: FAULTMAP_EXAMPLES may name it");
 	if (variant->module && geteuid())
 		SKIP(return, "only root loads modules");
 	if (variant->is_bar && !find_bar(&self->bar))

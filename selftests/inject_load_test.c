@@ -20,7 +20,7 @@ static size_t image_size;
 /* From memory: reading the file would be made to fail, too. */
 static void *read_image(void)
 {
-	int fd = open(getenv("FAULTMAP_KO"), O_RDONLY | O_CLOEXEC);
+	int fd = open(driver_file(), O_RDONLY | O_CLOEXEC);
 	struct stat st;
 	void *image;
 

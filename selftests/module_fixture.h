@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * The fixture of tests that load and unload the module. FAULTMAP_KO names its
- * file.
- */
+/* The fixture of tests that load and unload the module. */
 #ifndef _FAULTMAP_MODULE_FIXTURE_H
 #define _FAULTMAP_MODULE_FIXTURE_H
 
@@ -19,8 +16,10 @@ FIXTURE_SETUP(module)
 {
 	int ret;
 
-	if (!getenv("FAULTMAP_KO"))
-		SKIP(return, "FAULTMAP_KO does not name the module's file");
+	if (is_built_in("faultmap"))
+		SKIP(return, "faultmap is built in");
+	if (!driver_file())
+		SKIP(return, "no file of the module: FAULTMAP_KO may name it");
 	if (geteuid())
 		SKIP(return, "only root loads modules");
 	ret = unload();

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Loading and unloading the module. FAULTMAP_KO names its file. */
+/* Loading and unloading the module. */
 #ifndef _FAULTMAP_MODULE_LOAD_H
 #define _FAULTMAP_MODULE_LOAD_H
 
 #include <sys/syscall.h>
 
-#include "faultmap_test.h"
+#include "installed.h"
 
 static inline int load(const char *params)
 {
-	int fd = open(getenv("FAULTMAP_KO"), O_RDONLY | O_CLOEXEC), ret;
+	int fd = open(driver_file(), O_RDONLY | O_CLOEXEC), ret;
 	char all[128];
 
 	if (fd < 0)

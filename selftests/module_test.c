@@ -48,7 +48,7 @@ TEST_F(module, load_and_unload_twice)
 
 static int load_engine(void)
 {
-	int fd = open(getenv("FAULTMAP_ENGINE_KO"), O_RDONLY | O_CLOEXEC), ret;
+	int fd = open(engine_file(), O_RDONLY | O_CLOEXEC), ret;
 
 	if (fd < 0)
 		return -errno;
@@ -83,8 +83,8 @@ TEST_F(module, engine_leaves_no_mount)
 {
 	int before;
 
-	if (!getenv("FAULTMAP_ENGINE_KO"))
-		SKIP(return, "FAULTMAP_ENGINE_KO does not name the engine's file");
+	if (!engine_file())
+		SKIP(return, "no file of the engine: FAULTMAP_ENGINE_KO may name it");
 	ASSERT_EQ(0, unload());
 	ASSERT_EQ(0, unload_engine());
 	before = next_mount();

@@ -111,7 +111,7 @@ FIXTURE_SETUP(node)
 	ASSERT_NE(MAP_FAILED, self->race);
 	self->log = fm_log_open();
 	self->reloaded = variant->device && has_one_frame(self->path) &&
-			 getenv("FAULTMAP_KO") && !unload();
+			 driver_file() && !unload();
 	if (self->reloaded)
 		ASSERT_EQ(0, load(WINDOW));
 	fd = open(self->path, O_RDWR | O_CLOEXEC);

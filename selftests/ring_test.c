@@ -41,8 +41,8 @@ static bool map_ring(struct ring *ring, int fd)
 
 FIXTURE_SETUP(ring)
 {
-	if (!getenv("FAULTMAP_EXAMPLES"))
-		SKIP(return, "FAULTMAP_EXAMPLES does not name the examples' directory");
+	if (!examples_directory())
+		SKIP(return, "no directory of the examples: FAULTMAP_EXAMPLES may name it");
 	if (geteuid())
 		SKIP(return, "only root loads modules");
 	ASSERT_EQ(0, load_example("ring", ""));

@@ -64,8 +64,8 @@ static int give_back(const FIXTURE_DATA(unplug) *self)
 
 FIXTURE_SETUP(unplug)
 {
-	if (!getenv("FAULTMAP_EXAMPLES"))
-		SKIP(return, "FAULTMAP_EXAMPLES does not name the examples' directory");
+	if (!examples_directory())
+		SKIP(return, "no directory of the examples: FAULTMAP_EXAMPLES may name it");
 	if (geteuid())
 		SKIP(return, "only root loads modules");
 	if (!find_bar(&self->bar))
