@@ -50,6 +50,9 @@ help:
 	@echo '  make test-runner        the tests of the guest runner itself'
 	@echo '  make test-setup         those of its set-up interrupted, killed, out of disk: a fetch for each'
 	@echo '  make winsim             what the adaptive fault window costs, simulated in user space'
+	@echo '  make patch KSRC=TREE    a patch series for a kernel tree in out/patch, such as linux-source-7.3: does it'
+	@echo '                          apply, and is checkpatch silent? one minute'
+	@echo '  make patch-check KSRC=TREE   what else a kernel tree checks: sparse, W=1, kernel-doc, coccinelle, Sphinx'
 	@echo '  make lint               checkpatch, sparse, W=1, shellcheck, kernel-doc, ...'
 	@echo 'On this machine, where it takes modules:'
 	@echo '  make [KDIR=HEADERS]     build the module for a kernel at hand'
@@ -146,6 +149,12 @@ profile:
 resize:
 	@perf/resize
 
+patch:
+	@tools/upstream/series $(KSRC)
+
+patch-check: patch
+	@tools/upstream/check $(KSRC)
+
 lint:
 	@selftests/lint
 
@@ -175,4 +184,4 @@ clean:
 clean-cache:
 	@$(vm) clean
 
-.PHONY: module help vm test test-all test-machines test-windows test-delays matrix test-runner test-setup compare bench regress profile resize winsim lint tools load unload check clean clean-cache test-poisoned strangers sanitizer-kernel sanitizer-6.12-kernel kcsan-kernel soak coverage mutants
+.PHONY: module help vm test test-all test-machines test-windows test-delays matrix test-runner test-setup compare bench regress profile resize winsim lint patch patch-check tools load unload check clean clean-cache test-poisoned strangers sanitizer-kernel sanitizer-6.12-kernel kcsan-kernel soak coverage mutants

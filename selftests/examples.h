@@ -12,7 +12,7 @@
 
 static inline int load_example(const char *name, const char *params)
 {
-	char path[256];
+	char path[512];
 	int fd, ret;
 
 	snprintf(path, sizeof(path), "%s/%s.ko", examples_directory(), name);

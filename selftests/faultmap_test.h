@@ -39,12 +39,26 @@ static inline bool fm_has_window(unsigned int strategy)
 	return strategy == FAULTMAP_STRATEGY_LAZY || strategy == FAULTMAP_STRATEGY_LAZY_PFN;
 }
 
-/* One page for a fault, or what FAULTMAP_WINDOW says: the tests hold for any. */
+static unsigned int fm_nodes_window = 1;
+
+/* Before a test unloads the module. */
+static inline void __attribute__((constructor)) fm_find_window(void)
+{
+	const char *named = getenv("FAULTMAP_WINDOW");
+	FILE *file = fopen("/sys/module/faultmap/parameters/window", "r");
+
+	if (named)
+		fm_nodes_window = atoi(named);
+	else if (file && fscanf(file, "%u", &fm_nodes_window) != 1)
+		fm_nodes_window = 1;
+	if (file)
+		fclose(file);
+}
+
+/* What FAULTMAP_WINDOW says, or else the module's parameter: the tests hold for any. */
 static inline unsigned int fm_window(unsigned int strategy)
 {
-	const char *window = getenv("FAULTMAP_WINDOW");
-
-	return window && fm_has_window(strategy) ? atoi(window) : 1;
+	return fm_has_window(strategy) ? fm_nodes_window : 1;
 }
 
 /* Memory comes into being at its first touch: what FAULTMAP_ON_DEMAND wants of all. */

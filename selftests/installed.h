@@ -3,15 +3,13 @@
 #ifndef _FAULTMAP_INSTALLED_H
 #define _FAULTMAP_INSTALLED_H
 
-#include <limits.h>
-
 #include "faultmap_test.h"
 
 /* NULL if there is neither. */
 static inline const char *fm_installed(const char *variable, const char *path)
 {
 	const char *named = getenv(variable);
-	static char found[PATH_MAX];
+	static char found[256];
 	struct utsname uts;
 
 	if (named)

@@ -80,6 +80,24 @@ as_root()
 	fi
 }
 
+# need PACKAGE[=FILE]...: installs those whose program, of the same name, or FILE is missing
+need()
+{
+	local word missing=() log
+
+	for word; do
+		[ -e "${word#*=}" ] || command -v "${word#*=}" >/dev/null || missing+=("${word%=*}")
+	done
+	[ "${#missing[@]}" != 0 ] || return 0
+	say "installing ${missing[*]}"
+	log=$({ as_root apt-get -qq update &&
+		as_root env DEBIAN_FRONTEND=noninteractive \
+			apt-get -qq install --no-install-recommends "${missing[@]}"; } 2>&1 </dev/null) &&
+		return
+	echo "$log" | tail -n 20 >&2
+	die "run, as root, apt-get install ${missing[*]}"
+}
+
 # series_row SERIES: "IMAGE SUITE POCKET..." from the tables
 series_row()
 {
