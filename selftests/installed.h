@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Where the files of modules are: as the environment says, or with the running kernel. */
 #ifndef _FAULTMAP_INSTALLED_H
 #define _FAULTMAP_INSTALLED_H
