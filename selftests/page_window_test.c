@@ -4,9 +4,19 @@
  * (copies, nor memory that nobody has touched), and what is counted. That they behave as
  * pages mapped alone is for the other tests, with FAULTMAP_WINDOW.
  */
+#include <linux/userfaultfd.h>
 #include <pthread.h>
+#include <sys/syscall.h>
 
 #include "faultmap_test.h"
+
+/* Since 6.4 and 6.7. */
+#ifndef UFFD_FEATURE_WP_UNPOPULATED
+#define UFFD_FEATURE_WP_UNPOPULATED	(1 << 13)
+#endif
+#ifndef UFFD_FEATURE_WP_ASYNC
+#define UFFD_FEATURE_WP_ASYNC		(1 << 15)
+#endif
 
 #define PAGES	1024
 
@@ -159,6 +169,40 @@ TEST_F(page_window, private_copies_are_single)
 	munmap(map, pages * self->page);
 	ASSERT_EQ(self->map, map_at(self, 0, PAGES, MAP_SHARED));
 	EXPECT_STAMPS(self->map, 0, PAGES);
+}
+
+/* Has the kernel note which pages are written, and say so to nobody; -errno if it cannot. */
+static int watch_writes(char *addr, size_t len)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED,
+	};
+	struct uffdio_register watched = {
+		.range = { .start = (unsigned long)addr, .len = len },
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+
+	return fd < 0 || ioctl(fd, UFFDIO_API, &api) ||
+	       ioctl(fd, UFFDIO_REGISTER, &watched) ? -errno : fd;
+}
+
+/* As the kernel's own fault-around leaves them. */
+TEST_F(page_window, watched_pages_are_single)
+{
+	char *map = map_at(self, 0, PAGES, MAP_SHARED);
+	int fd;
+
+	ASSERT_EQ(self->map, map);
+	fd = watch_writes(map, PAGES * self->page);
+	if (fd < 0)
+		SKIP(return, "the kernel does not watch writes to files");
+	EXPECT_EQ(0, fm_page_at(map));
+	EXPECT_EQ(1, fm_stats(self->fd).pages_installed);
+	EXPECT_STAMPS(map, 0, PAGES);
+	EXPECT_EQ(PAGES, fm_stats(self->fd).pages_installed);
+	close(fd);
 }
 
 /* Whoever may not write does not, though others were mapped by writes. */
