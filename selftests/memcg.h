@@ -53,29 +53,36 @@ static inline bool fm_has_groups(void)
 }
 
 /*
- * Makes the group's limit what it has in use and @pages more, most of which cannot be
- * taken back: only those are left, and what the kernel has charged in advance. The
- * process has what it uses before, and keeps it, as another charge is reason enough to
- * kill it.
+ * Makes the group's limit what it has in use and @pages more. The first time, files are
+ * opened, and the kernel allocates what it prints in; then nothing is charged for it.
  */
-static inline bool fm_fill_group(unsigned int pages)
+static inline bool fm_leave_pages(unsigned int pages)
 {
-	int limit = open(FM_GROUP "/memory.max", O_WRONLY);
-	int charged = open(FM_GROUP "/memory.current", O_RDONLY);
+	static int limit = -1, charged = -1;
 	char text[32] = "";
 	ssize_t len;
 
-	if (limit < 0 || charged < 0 ||
-	    mmap(NULL, 4 << 20, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ||
-	    mlockall(MCL_CURRENT | MCL_FUTURE))
+	if (limit < 0)
+		limit = open(FM_GROUP "/memory.max", O_WRONLY);
+	if (charged < 0)
+		charged = open(FM_GROUP "/memory.current", O_RDONLY);
+	if (limit < 0 || charged < 0 || pread(charged, text, sizeof(text) - 1, 0) <= 0)
 		return false;
-	/* The first time, the kernel allocates what it prints in. */
-	if (pread(charged, text, 1, 0) != 1 ||
-	    pread(charged, text, sizeof(text) - 1, 0) <= 0)
-		return false;
-	len = snprintf(text, sizeof(text), "%lld", atoll(text) + pages * fm_page_size());
-	return write(limit, text, len) == len;
+	len = snprintf(text, sizeof(text), "%lld", atoll(text) + (long long)pages * fm_page_size());
+	return pwrite(limit, text, len, 0) == len;
+}
+
+/*
+ * Fills the group but for @pages, most of which cannot be taken back: only those are left,
+ * and what the kernel has charged in advance. The process has what it uses before, and keeps
+ * it, as another charge is reason enough to kill it.
+ */
+static inline bool fm_fill_group(unsigned int pages)
+{
+	return fm_leave_pages(1 << 20) &&
+	       mmap(NULL, 4 << 20, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED &&
+	       !mlockall(MCL_CURRENT | MCL_FUTURE) && fm_leave_pages(pages);
 }
 
 /* How many processes of the group were killed for want of memory. */

@@ -87,7 +87,7 @@ static int use_until_refused(const FIXTURE_VARIANT(buffer) *variant)
 	if (fm_resize(full, BYTES / page) != -1 || errno != ENOMEM)
 		return 1;
 	/* A kernel with KASAN keeps for a while what was freed, charged as it was. */
-	if (!fm_fill_group(FOR_KERNEL))
+	if (!fm_leave_pages(FOR_KERNEL))
 		return -1;
 	if (ioctl(control, FAULTMAP_CREATE, &arg) != -1)
 		return 2;
