@@ -8,7 +8,8 @@
 
 #include "worker.h"
 
-#define STACK	(128 << 10)
+/* What a thread has of its own, perform.c's scratch, is taken from its stack. */
+#define STACK	((128 << 10) + M_IO * M_PAGE_MOST)
 
 static struct m_shared *shared;
 static uint32_t self;		/* which process */
