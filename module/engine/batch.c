@@ -143,20 +143,20 @@ static bool fm_fills_one(struct fm_fill *fill, struct vm_fault *vmf)
 #if FM_HAVE_BATCH
 
 /*
- * Sets @n entries, which are empty, to consecutive frames. Flattened, so that the compiler
- * sees in set_ptes() that they are special: for others, arm64 calls what looks after their
- * MTE tags, which no module can.
+ * Sets @n entries, which are empty, to consecutive frames. Its callers are flattened, so that
+ * the compiler sees in set_ptes() that the entries are special: for others, arm64 calls what
+ * looks after their MTE tags, which no module can.
  */
-static __flatten void fm_set_special(struct mm_struct *mm, unsigned long addr, pte_t *pte,
-				     unsigned long pfn, unsigned int n, pgprot_t prot)
+static __always_inline void fm_set_special(struct mm_struct *mm, unsigned long addr, pte_t *pte,
+					   unsigned long pfn, unsigned int n, pgprot_t prot)
 {
 	set_ptes(mm, addr, pte, pte_mkspecial(pfn_pte(pfn, prot)), n);
 }
 
 /* Fills what is empty of @n entries. */
-static unsigned long fm_set_frames(struct mm_struct *mm, unsigned long addr,
-				   pte_t *pte, unsigned long pfn,
-					 unsigned long n, pgprot_t prot)
+static __flatten unsigned long fm_set_frames(struct mm_struct *mm, unsigned long addr,
+					     pte_t *pte, unsigned long pfn,
+					     unsigned long n, pgprot_t prot)
 {
 	unsigned long i = 0, end, installed = 0;
 
@@ -175,9 +175,9 @@ static unsigned long fm_set_frames(struct mm_struct *mm, unsigned long addr,
 #define FM_FRAMES	64
 
 /* Returns how many pages it has looked at. */
-static unsigned long fm_fill_scattered(struct fm_fill *fill, pte_t *pte,
-				       unsigned long addr, pgoff_t pgoff,
-					     unsigned long count, pgprot_t prot)
+static __flatten unsigned long fm_fill_scattered(struct fm_fill *fill, pte_t *pte,
+						 unsigned long addr, pgoff_t pgoff,
+						 unsigned long count, pgprot_t prot)
 {
 	struct mm_struct *mm = fill->vma->vm_mm;
 	unsigned long pfn[FM_FRAMES], i;
