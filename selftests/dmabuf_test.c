@@ -778,24 +778,25 @@ static void capture_anyway(struct __test_metadata *_metadata, FIXTURE_DATA(dmabu
 	}
 }
 
-TEST_F(dmabuf, captured_whatever_becomes_of_it)
+static void capture_anyway_on(struct __test_metadata *_metadata, FIXTURE_DATA(dmabuf) *self,
+			      const FIXTURE_VARIANT(dmabuf) *variant, int device)
 {
-	int video = open_vivid(0);
+	int video = open_vivid(device);
 
 	if (video < 0)
-		SKIP(return, "no vivid");
-	capture_anyway(_metadata, self, variant, video, false);
+		SKIP(return, device ? "no vivid with contiguous memory" : "no vivid");
+	capture_anyway(_metadata, self, variant, video, device);
 	close(video);
+}
+
+TEST_F(dmabuf, captured_whatever_becomes_of_it)
+{
+	capture_anyway_on(_metadata, self, variant, 0);
 }
 
 TEST_F(dmabuf, captured_in_a_block_whatever_becomes_of_it)
 {
-	int video = open_vivid(1);
-
-	if (video < 0)
-		SKIP(return, "no vivid with contiguous memory");
-	capture_anyway(_metadata, self, variant, video, true);
-	close(video);
+	capture_anyway_on(_metadata, self, variant, 1);
 }
 
 /* The buffer has other pages then, which nobody writes to. */
