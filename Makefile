@@ -173,7 +173,7 @@ check: module $(KSRC)/.version
 	$(MAKE) -C selftests install KSRC=$(KSRC) INSTALL_PATH=$(CURDIR)/out/selftests
 	@FAULTMAP_KO=$(CURDIR)/module/faultmap.ko FAULTMAP_EXAMPLES=$(CURDIR)/module/examples selftests/test --native out/selftests $(KSRC)
 
-include install.mk
+include install/install.mk
 
 $(KSRC)/.version:
 	selftests/vm/ksrc $(KSRC)
