@@ -53,6 +53,8 @@ help:
 	@echo '  make patch KSRC=TREE    a patch series for a kernel tree in out/patch, such as linux-source-7.3: does it'
 	@echo '                          apply, and is checkpatch silent? one minute'
 	@echo '  make patch-check KSRC=TREE   what else a kernel tree checks: sparse, W=1, kernel-doc, coccinelle, Sphinx'
+	@echo '  make patch-test KSRC=TREE    kernels built of that tree, the driver a module and built in: do the'
+	@echo '                          selftests pass in a guest of each? forty minutes'
 	@echo '  make lint               checkpatch, sparse, W=1, shellcheck, kernel-doc, ...'
 	@echo 'On this machine, where it takes modules:'
 	@echo '  make [KDIR=HEADERS]     build the module for a kernel at hand'
@@ -152,6 +154,9 @@ resize:
 patch:
 	@tools/upstream/series $(KSRC)
 
+patch-test: patch
+	@tools/upstream/kselftest $(KSRC)
+
 patch-check: patch
 	@tools/upstream/check $(KSRC)
 
@@ -184,4 +189,4 @@ clean:
 clean-cache:
 	@$(vm) clean
 
-.PHONY: module help vm test test-all test-machines test-windows test-delays matrix test-runner test-setup compare bench regress profile resize winsim lint patch patch-check tools load unload check clean clean-cache test-poisoned strangers sanitizer-kernel sanitizer-6.12-kernel kcsan-kernel soak coverage mutants
+.PHONY: module help vm test test-all test-machines test-windows test-delays matrix test-runner test-setup compare bench regress profile resize winsim lint patch patch-check patch-test tools load unload check clean clean-cache test-poisoned strangers sanitizer-kernel sanitizer-6.12-kernel kcsan-kernel soak coverage mutants

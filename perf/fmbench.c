@@ -42,36 +42,53 @@ struct run {
 	__u64 driver_mmaps;
 };
 
+/* Outside of what the clock sees; a run that is not counted has no phase. */
+static __u64 begin(enum phase phase, enum phase counted)
+{
+	if (phase == counted)
+		fm_tell_perf("enable\n");
+	return fm_now_ns();
+}
+
+static __u64 end(enum phase phase, enum phase counted)
+{
+	__u64 now = fm_now_ns();
+
+	if (phase == counted)
+		fm_tell_perf("disable\n");
+	return now;
+}
+
 static struct run run_once(const struct source *source,
 			   const struct config *config, char *addr,
-			   const struct plan *plan)
+			   const struct plan *plan, enum phase counted)
 {
-	__u64 start, mapped, touching, done, end, unmapped;
+	__u64 start, mapped, touching, done, unmapping, unmapped;
 	long faults;
 
-	start = fm_now_ns();
+	start = begin(PHASE_MMAP, counted);
 	fm_mark(FM_MARK_MMAP);
 	fm_map(source, config->bytes, addr, config->access);
 	fm_mark(FM_MARK_NONE);
-	mapped = fm_now_ns();
+	mapped = end(PHASE_MMAP, counted);
 
 	faults = fm_minor_faults();
-	touching = fm_now_ns();
+	touching = begin(PHASE_TOUCH, counted);
 	fm_mark(FM_MARK_TOUCH);
 	fm_touch(addr, plan, config->access);
 	fm_mark(FM_MARK_NONE);
-	done = fm_now_ns();
+	done = end(PHASE_TOUCH, counted);
 	faults = fm_minor_faults() - faults;
 
-	end = fm_now_ns();
+	unmapping = begin(PHASE_MUNMAP, counted);
 	fm_mark(FM_MARK_MUNMAP);
 	munmap(addr, config->bytes);
 	fm_mark(FM_MARK_NONE);
-	unmapped = fm_now_ns();
+	unmapped = end(PHASE_MUNMAP, counted);
 	return (struct run) {
 		.mmap_ns = mapped - start,
 		.touch_ns = done - touching,
-		.munmap_ns = unmapped - end,
+		.munmap_ns = unmapped - unmapping,
 		.faults = faults,
 	};
 }
@@ -83,9 +100,11 @@ static struct run count_once(const struct source *source,
 	struct faultmap_stats before = fm_node_stats(source), after;
 	struct run run;
 
-	fm_tell_perf("enable\n");
-	run = run_once(source, config, addr, plan);
-	fm_tell_perf("disable\n");
+	begin(PHASE_ALL, config->phase);
+	run = run_once(source, config, addr, plan, config->phase);
+	end(PHASE_ALL, config->phase);
+	begin(PHASE_EMPTY, config->phase);
+	end(PHASE_EMPTY, config->phase);
 	after = fm_node_stats(source);
 	run.driver_faults = after.read_faults + after.write_faults -
 			    before.read_faults - before.write_faults;
@@ -112,7 +131,7 @@ static struct run measure(const struct source *source,
 	unsigned int i;
 
 	for (i = 0; i < config->warmups; i++)
-		run_once(source, config, addr, plan);
+		run_once(source, config, addr, plan, NR_PHASES);
 	for (i = 0; i < config->repeats; i++) {
 		run = count_once(source, config, addr, plan);
 		if (!i || total_ns(&run) < total_ns(&best))

@@ -24,8 +24,12 @@ enum fm_mark {
 	FM_NR_MARKS,
 };
 
-/* The displacement of a nop; the number of the mark is added. */
+/*
+ * x86: the displacement of a nop; arm64: a hint that means nothing, the last of 128.
+ * The number of the mark is added.
+ */
 #define FM_MARK_BASE	0x464d4d00
+#define FM_MARK_HINT	(128 - FM_NR_MARKS)
 
 /**
  * fm_mark() - run a mark
@@ -37,6 +41,8 @@ static __always_inline void fm_mark(enum fm_mark mark)
 	/* Eight bytes: 0f 1f 84 00, and the displacement. */
 	__asm__ volatile("nopl %c0(%%rax,%%rax,1)"
 			 : : "i" (FM_MARK_BASE + mark) : "memory");
+#elif defined(__aarch64__)
+	__asm__ volatile("hint %0" : : "i" (FM_MARK_HINT + mark) : "memory");
 #else
 	/* No plugin knows one of this machine. */
 	__asm__ volatile("" : : "i" (mark) : "memory");

@@ -38,6 +38,8 @@ static void print_usage(FILE *out)
 	      "  -t, --settle=PPM       first wait until a fixed piece of work repeats within\n"
 	      "                         so many millionths; 0: to the digit; or off (0)\n"
 	      "  -c, --control=CTL,ACK  enable perf stat --control fifo:CTL,ACK in measured runs\n"
+	      "  -P, --phase=PHASE      enable it in one part of them: mmap, touch, munmap, or empty,\n"
+	      "                         to see what that costs (all)\n"
 	      "  -x, --scatter          let nodes that have no memory yet get it in blocks of\n"
 	      "                         2 MiB that do not touch, as after long use; else it is\n"
 	      "                         for each boot to say how scattered it is\n"
@@ -78,6 +80,18 @@ static enum access parse_access(const char *arg)
 	if (access < 0)
 		exit_err("--access=%s: give read, write or read-write", arg);
 	return access;
+}
+
+static enum phase parse_phase(const char *arg)
+{
+	static const char * const names[NR_PHASES] = {
+		"all", "mmap", "touch", "munmap", "empty"
+	};
+	int phase = find_name(names, NR_PHASES, arg);
+
+	if (phase < 0)
+		exit_err("--phase=%s: give all, mmap, touch, munmap or empty", arg);
+	return phase;
 }
 
 static unsigned long parse_number(const char *option, const char *arg,
@@ -145,6 +159,7 @@ static const struct option options[] = {
 	{ "budget",	required_argument, NULL, 'b' },
 	{ "settle",	required_argument, NULL, 't' },
 	{ "control",	required_argument, NULL, 'c' },
+	{ "phase",	required_argument, NULL, 'P' },
 	{ "scatter",	no_argument,	   NULL, 'x' },
 	{ "plan",	required_argument, NULL, 'p' },
 	{ "first",	no_argument,	   NULL, 'f' },
@@ -185,6 +200,9 @@ static void parse_option(struct config *config, int option, const char *arg)
 	case 'c':
 		config->control = arg;
 		break;
+	case 'P':
+		config->phase = parse_phase(arg);
+		break;
 	case 'x':
 		config->scatter = true;
 		break;
@@ -221,7 +239,7 @@ void fm_parse_options(struct config *config, int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt_long(argc, argv, "S:s:o:a:w:r:b:t:c:xp:fnvh",
+	while ((option = getopt_long(argc, argv, "S:s:o:a:w:r:b:t:c:P:xp:fnvh",
 				     options, NULL)) != -1)
 		parse_option(config, option, optarg);
 	if (optind == argc && !config->plan && !config->first) {

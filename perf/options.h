@@ -13,6 +13,24 @@
 #define LEAST_RUNS	3
 
 /**
+ * enum phase - a part of a run, which perf is to count
+ * @PHASE_ALL: the whole run
+ * @PHASE_MMAP: mmap(2)
+ * @PHASE_TOUCH: the touches
+ * @PHASE_MUNMAP: munmap(2)
+ * @PHASE_EMPTY: what telling perf and reading the clock cost
+ * @NR_PHASES: how many there are
+ */
+enum phase {
+	PHASE_ALL,
+	PHASE_MMAP,
+	PHASE_TOUCH,
+	PHASE_MUNMAP,
+	PHASE_EMPTY,
+	NR_PHASES,
+};
+
+/**
  * struct config - what the user asked for
  * @bytes: size of the mapping
  * @shares: shares of its pages to touch, in percent
@@ -31,6 +49,7 @@
  * @first: measure the first use of new buffers instead
  * @plan: the file that says what to measure instead, or NULL
  * @control: "CTL,ACK", the fifos of perf stat --control, or NULL
+ * @phase: of which part of a run it is enabled
  */
 struct config {
 	size_t bytes;
@@ -49,6 +68,7 @@ struct config {
 	bool first;
 	const char *plan;
 	const char *control;
+	enum phase phase;
 };
 
 void fm_parse_options(struct config *config, int argc, char **argv);

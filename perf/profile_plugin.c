@@ -25,6 +25,86 @@
 #define MARK_BYTES	8
 #define MAX_PATH	4096
 
+static enum fm_mark mark_of_x86(const uint8_t *byte, size_t n)
+{
+	static const uint8_t nop[] = { 0x0f, 0x1f, 0x84, 0x00 };
+	uint32_t displacement;
+
+	if (n != MARK_BYTES || memcmp(byte, nop, sizeof(nop)))
+		return FM_NR_MARKS;
+	memcpy(&displacement, byte + sizeof(nop), sizeof(displacement));
+	displacement -= FM_MARK_BASE;
+	return displacement < FM_NR_MARKS ? displacement : FM_NR_MARKS;
+}
+
+static bool is_prefix(uint8_t byte)
+{
+	switch (byte) {
+	case 0x2e: /* cs */
+	case 0x3e: /* ds, or notrack */
+	case 0x66:
+	case 0xf2: /* bnd */
+		return true;
+	}
+	return (byte & 0xf0) == 0x40; /* rex */
+}
+
+static bool calls_on_x86(const uint8_t *byte, size_t n)
+{
+	size_t i = 0;
+
+	while (i + 2 < n && is_prefix(byte[i]))
+		i++;
+	return byte[i] == 0xe8 || (i + 1 < n && byte[i] == 0xff && (byte[i + 1] >> 3 & 7) == 2);
+}
+
+static uint32_t word_of(const uint8_t *byte, size_t n)
+{
+	uint32_t word = 0;
+
+	if (n == sizeof(word))
+		memcpy(&word, byte, sizeof(word));
+	return word;
+}
+
+static enum fm_mark mark_of_arm64(const uint8_t *byte, size_t n)
+{
+	uint32_t word = word_of(byte, n), hint = word >> 5 & 0x7f;
+
+	if ((word & ~(0x7fU << 5)) != 0xd503201f || hint < FM_MARK_HINT)
+		return FM_NR_MARKS;
+	return hint - FM_MARK_HINT;
+}
+
+/* bl; blr, and what authenticates the pointer, too. */
+static bool calls_on_arm64(const uint8_t *byte, size_t n)
+{
+	uint32_t word = word_of(byte, n);
+
+	return (word & 0xfc000000) == 0x94000000 || (word & 0xfefff000) == 0xd63f0000;
+}
+
+/**
+ * struct arch - what differs between processors
+ * @target: what QEMU calls them
+ * @mark_of: the mark that an instruction is; FM_NR_MARKS if it is none
+ * @calls: whether it is a call
+ * @switches: the function that goes from one task to another, its arguments
+ * @from: the register that has the one
+ * @to: the register that has the other
+ */
+static const struct arch {
+	const char *target;
+	enum fm_mark (*mark_of)(const uint8_t *byte, size_t n);
+	bool (*calls)(const uint8_t *byte, size_t n);
+	const char *switches;
+	const char *from;
+	const char *to;
+} archs[] = {
+	{ "x86_64", mark_of_x86, calls_on_x86, "__switch_to_asm", "rdi", "rsi" },
+	{ "aarch64", mark_of_arm64, calls_on_arm64, "cpu_switch_to", "x0", "x1" },
+}, *arch;
+
 /* What user space runs is one function, the first. */
 struct function {
 	uint64_t start;
@@ -122,7 +202,7 @@ static void add_symbol(uint64_t start, const char *name, const char *module)
 		entry_start = start;
 	else if (!strcmp(name, "__entry_text_end"))
 		entry_end = start;
-	else if (!strcmp(name, "__switch_to_asm"))
+	else if (!strcmp(name, arch->switches))
 		switch_start = start;
 	if (!is_bound(name))
 		add_function(start, name, module);
@@ -256,16 +336,16 @@ static uint64_t read_register(const char *name)
 	return value;
 }
 
-/* Before __switch_to_asm(prev, next). Of others, the stack is not known. */
+/* Before arch->switches(prev, next). Of others, the stack is not known. */
 static void switches(unsigned int vcpu, void *data)
 {
 	if (phase == FM_MARK_NONE)
 		return;
 	if (!left) {
 		left = at;
-		our_task = read_register("rdi");
+		our_task = read_register(arch->from);
 		at = &others[phase];
-	} else if (read_register("rsi") == our_task) {
+	} else if (read_register(arch->to) == our_task) {
 		at = left;
 		left = NULL;
 	} else {
@@ -334,40 +414,6 @@ static void marked(unsigned int vcpu, void *data)
 	after_call = false;
 }
 
-/* FM_NR_MARKS if it is none. */
-static enum fm_mark find_mark(const uint8_t *byte, size_t n)
-{
-	static const uint8_t nop[] = { 0x0f, 0x1f, 0x84, 0x00 };
-	uint32_t displacement;
-
-	if (n != MARK_BYTES || memcmp(byte, nop, sizeof(nop)))
-		return FM_NR_MARKS;
-	memcpy(&displacement, byte + sizeof(nop), sizeof(displacement));
-	displacement -= FM_MARK_BASE;
-	return displacement < FM_NR_MARKS ? displacement : FM_NR_MARKS;
-}
-
-static bool is_prefix(uint8_t byte)
-{
-	switch (byte) {
-	case 0x2e: /* cs */
-	case 0x3e: /* ds, or notrack */
-	case 0x66:
-	case 0xf2: /* bnd */
-		return true;
-	}
-	return (byte & 0xf0) == 0x40; /* rex */
-}
-
-static bool is_call(const uint8_t *byte, size_t n)
-{
-	size_t i = 0;
-
-	while (i + 2 < n && is_prefix(byte[i]))
-		i++;
-	return byte[i] == 0xe8 || (i + 1 < n && byte[i] == 0xff && (byte[i + 1] >> 3 & 7) == 2);
-}
-
 static void watch(struct qemu_plugin_insn *insn, const uint8_t *bytes, size_t n)
 {
 	uint64_t pc = qemu_plugin_insn_vaddr(insn);
@@ -379,7 +425,7 @@ static void watch(struct qemu_plugin_insn *insn, const uint8_t *bytes, size_t n)
 						       NULL);
 	if (pc == function->start)
 		what |= BEGINS;
-	if (is_call(bytes, n))
+	if (arch->calls(bytes, n))
 		what |= CALLS;
 	qemu_plugin_register_vcpu_insn_exec_cb(insn, ran, QEMU_PLUGIN_CB_NO_REGS, (void *)what);
 }
@@ -392,7 +438,7 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		uint8_t bytes[MARK_BYTES];
 		size_t len = qemu_plugin_insn_data(insn, bytes, sizeof(bytes));
-		enum fm_mark mark = find_mark(bytes, qemu_plugin_insn_size(insn));
+		enum fm_mark mark = arch->mark_of(bytes, qemu_plugin_insn_size(insn));
 
 		if (mark != FM_NR_MARKS)
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, marked, QEMU_PLUGIN_CB_NO_REGS,
@@ -402,9 +448,26 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	}
 }
 
-int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv)
+static const struct arch *find_arch(const char *target)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(archs) / sizeof(*archs); i++)
+		if (!strcmp(archs[i].target, target))
+			return &archs[i];
+	return NULL;
+}
+
+int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_plugin_info *info, int argc,
+			char **argv)
 {
 	int i;
+
+	arch = find_arch(info->target_name);
+	if (!arch) {
+		fprintf(stderr, "profile: knows no calls of %s\n", info->target_name);
+		return 1;
+	}
 
 	for (i = 0; i < argc; i++) {
 		if (!strncmp(argv[i], "symbols=", 8))

@@ -16,12 +16,19 @@
 enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_CB_R_REGS };
 
 typedef uint64_t qemu_plugin_id_t;
+
+/* Of the emulator; there is more behind this member: "x86_64", "aarch64". */
+struct qemu_plugin_info {
+	const char *target_name;
+};
+
 struct qemu_plugin_tb;
 struct qemu_plugin_insn;
 
 /* What QEMU looks for in a plugin: the second is called once, returns 0 to stay. */
 extern int qemu_plugin_version;
-int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv);
+int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_plugin_info *info, int argc,
+			char **argv);
 
 /*
  * Takes back all callbacks and forgets all translations, soon, then calls @again, which

@@ -331,7 +331,13 @@ build_packages()
 # build_all FLAG...: the flags are for the driver's make
 build_all()
 {
-	in_root bash selftests/vm/build "KDIR=$kdir" "$@" "${cross[@]}" &&
+	local driver=("KDIR=$kdir" "$@")
+
+	if has_driver; then
+		driver=()
+		take_driver || return
+	fi
+	in_root bash selftests/vm/build "${driver[@]}" "${cross[@]}" &&
 		build_delays && build_own && build_packages
 }
 
@@ -352,7 +358,10 @@ build()
 	else
 		grep -A 4 'warning:' "$run/build.log" >&2 || :
 	fi
-	[ -z "$tree" ] || make_initrd
+	if [ -n "$tree" ]; then
+		make_initrd
+		pass_parameters
+	fi
 	unlock_series
 }
 

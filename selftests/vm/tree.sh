@@ -38,6 +38,38 @@ use_tree()
 	done
 }
 
+# has_driver: in the tree itself, which then is the one that runs
+has_driver()
+{
+	[ -n "$tree" ] && grep -q '^CONFIG_FAULTMAP=[my]$' "$tree/.config"
+}
+
+# module_of OPTION PATTERN DIR: what the tree has built as modules goes to DIR
+module_of()
+{
+	! grep -qx "CONFIG_$1=m" "$tree/.config" || cp "$tree"/$2 "$3"
+}
+
+take_driver()
+{
+	mkdir -p "$run/examples"
+	module_of FAULTMAP_ENGINE lib/faultmap/faultmap_engine.ko "$run" &&
+		module_of FAULTMAP drivers/misc/faultmap/faultmap.ko "$run" &&
+		module_of SAMPLE_FAULTMAP 'samples/faultmap/*.ko' "$run/examples"
+}
+
+# What is built in takes its parameters from the kernel's command line.
+pass_parameters()
+{
+	local parameter
+
+	[ ! -f "$run/faultmap.ko" ] || return 0
+	for parameter in $MODPARAMS; do
+		CMDLINE+=" faultmap.$parameter"
+	done
+	MODPARAMS=
+}
+
 # The root's would load modules of the root's kernel.
 make_initrd()
 {

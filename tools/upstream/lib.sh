@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# What the scripts beside it share: a copy of the kernel tree, with the series, and where it
-# is built.  Sourced by bash.
+# What the scripts beside it share: a copy of the kernel tree, with the series, which is
+# built there.  Sourced by bash.
 
 here=$(realpath "$(dirname "$0")")
 top=$(realpath "$here/../..")
@@ -23,7 +23,7 @@ know_tree()
 fill_tree()
 {
 	if [ "$(cat "$out/linux-of" 2>/dev/null)" != "$ksrc" ]; then
-		rm -rf "$linux" "$out/linux-of" "$out/build"
+		rm -rf "$linux" "$out/linux-of"
 		say "copying $ksrc"
 		cp -a "$ksrc" "$linux"
 		echo "$ksrc" >"$out/linux-of"
@@ -33,14 +33,14 @@ fill_tree()
 
 kbuild()
 {
-	make -s -C "$linux" O="$out/build" "-j$(nproc)" LOCALVERSION=-upstream "$@"
+	make -s -C "$linux" "-j$(nproc)" LOCALVERSION=-upstream "$@"
 }
 
+# configure LINE...: as a guest needs it, and as the lines say
 configure()
 {
-	mkdir -p "$out/build"
 	kbuild tinyconfig
-	(cd "$out/build" && KCONFIG_CONFIG=.config "$linux/scripts/kconfig/merge_config.sh" -m -Q .config \
-		"$top/selftests/vm/guest.config" "$here/config" >/dev/null)
+	(cd "$linux" && scripts/kconfig/merge_config.sh -m -Q .config \
+		"$top/selftests/vm/guest.config" <(printf '%s\n' CONFIG_SAMPLES=y "$@") >/dev/null)
 	kbuild olddefconfig
 }
