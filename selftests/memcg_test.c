@@ -61,6 +61,8 @@ TEST_F(buffer, limit_fails_the_request)
 	EXPECT_EQ(-ENOMEM, fd);
 }
 
+#define FAR_APART	(16UL << 20)
+#define TRIES		120
 #define FOR_KERNEL	64	/* pages left for what the kernel needs itself: a file, a VMA */
 
 /*
@@ -111,6 +113,62 @@ TEST_F(buffer, full_group_gets_no_memory)
 	ASSERT_TRUE(WIFEXITED(status));
 	EXPECT_EQ(ENOMEM, WEXITSTATUS(status));
 	EXPECT_EQ(0, kills);
+}
+
+/* Each of these pages needs several nodes of the tree of the file's pages. */
+static bool touch_far_apart(int control, unsigned int left)
+{
+	struct faultmap_create arg = {
+		.bytes = FAR_APART * 64,
+		.strategy = FAULTMAP_STRATEGY_LAZY,
+		.flags = FAULTMAP_CREATE_ON_DEMAND,
+		.window = 1,
+	};
+	int fd = ioctl(control, FAULTMAP_CREATE, &arg);
+	char byte = 0;
+	off_t at;
+	bool full;
+
+	if (fd < 0 || !fm_leave_pages(left))
+		return false;
+	for (at = 0; at < (off_t)arg.bytes; at += FAR_APART)
+		if (pwrite(fd, &byte, 1, at) != 1)
+			break;
+	full = at < (off_t)arg.bytes;
+	fm_leave_pages(1 << 20);
+	close(fd);
+	return full;
+}
+
+/* 0 if the group was full; not where what was charged in advance is enough. */
+static int touch_in_full_groups(void)
+{
+	int control = open(FM_CONTROL, O_RDWR);
+	unsigned int i, full = 0;
+
+	if (control < 0 || !fm_run_on(0, sched_getcpu()) || !fm_enter_group() ||
+	    !fm_fill_group(1 << 20))
+		return 1;
+	for (i = 0; i < TRIES; i++)
+		full += touch_far_apart(control, i % 40);
+	return full < TRIES / 4 ? 2 : 0;
+}
+
+/* The group is full between two nodes for one page: the kernel has nothing to say of it. */
+TEST(full_between_two_nodes)
+{
+	int status;
+	pid_t pid;
+
+	if (!fm_has_groups())
+		SKIP(return, "no memory controller of cgroup v2");
+	pid = fork();
+	if (!pid)
+		_exit(touch_in_full_groups());
+	waitpid(pid, &status, 0);
+	fm_leave_group();
+	ASSERT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status));
 }
 
 TEST_HARNESS_MAIN

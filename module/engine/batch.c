@@ -289,6 +289,9 @@ int fm_insert_all_frames(struct fm_file *file, struct vm_area_struct *vma)
 	for (addr = vma->vm_start; addr < vma->vm_end; addr = next) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
+		/* No more page tables for what has been cut off. */
+		if (fill.installed != (addr - vma->vm_start) >> PAGE_SHIFT)
+			return -ENXIO;
 		next = pmd_addr_end(addr, vma->vm_end);
 		fill.count = (next - addr) >> PAGE_SHIFT;
 		if (huge && next - addr == PMD_SIZE && fm_fill_pmd(&fill, addr))

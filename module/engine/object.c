@@ -130,8 +130,13 @@ EXPORT_SYMBOL_GPL(fm_object_init);
  */
 void fm_object_destroy(struct fm_object *obj)
 {
+	struct xarray *pages = &obj->inode->i_mapping->i_pages;
+	unsigned long index = 0;
+
 	WARN_ON_ONCE(!list_empty(&obj->files));
-	WARN_ON_ONCE(!mapping_empty(obj->inode->i_mapping));
+	WARN_ON_ONCE(xa_find(pages, &index, ULONG_MAX, XA_PRESENT));
+	/* An entry for which there was not memory enough may have left a node. */
+	xa_destroy(pages);
 	fm_table_free(obj);
 	cleanup_srcu_struct(&obj->srcu);
 	iput(obj->inode);

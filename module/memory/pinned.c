@@ -103,9 +103,11 @@ bool faultmap_pinned_reap(void)
 	bool left;
 
 	mutex_lock(&faultmap_pinned_lock);
-	list_for_each_entry_safe(pinned, next, &faultmap_pinned_blocks, list)
+	list_for_each_entry_safe(pinned, next, &faultmap_pinned_blocks, list) {
 		if (!faultmap_is_pinned(pinned->memory, pinned->addr, pinned->npages))
 			faultmap_pinned_free(pinned);
+		cond_resched();
+	}
 	left = !list_empty(&faultmap_pinned_blocks);
 	mutex_unlock(&faultmap_pinned_lock);
 	return left;
