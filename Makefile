@@ -50,7 +50,7 @@ help:
 	@echo '  make test-runner        the tests of the guest runner itself'
 	@echo '  make test-setup         those of its set-up interrupted, killed, out of disk: a fetch for each'
 	@echo '  make winsim             what the adaptive fault window costs, simulated in user space'
-	@echo '  make patch KSRC=TREE    a patch series for a kernel tree in out/patch, such as linux-source-7.3: does it'
+	@echo '  make patch [KSRC=TREE]  a patch series for a kernel tree in out/patch, by default for Debian 7.x: does it'
 	@echo '                          apply, and is checkpatch silent? one minute'
 	@echo '  make patch-check KSRC=TREE   what else a kernel tree checks: sparse, W=1, kernel-doc, coccinelle, Sphinx'
 	@echo '  make patch-test KSRC=TREE    kernels built of that tree, the driver a module and built in: do the'
@@ -152,7 +152,7 @@ resize:
 	@perf/resize
 
 patch:
-	@tools/upstream/series $(KSRC)
+	@tools/upstream/series $(if $(filter file,$(origin KSRC)),,$(KSRC))
 
 patch-test: patch
 	@tools/upstream/kselftest $(KSRC)
