@@ -27,7 +27,8 @@ struct faultmap_pinned {
 };
 
 static LIST_HEAD(faultmap_pinned_blocks);
-static DEFINE_MUTEX(faultmap_pinned_lock);	/* faultmap_pinned_blocks */
+static DEFINE_MUTEX(faultmap_pinned_lock);	/* faultmap_pinned_blocks, faultmap_walks */
+static unsigned long faultmap_walks;
 
 static void faultmap_pinned_work(struct work_struct *work);
 static DECLARE_DELAYED_WORK(faultmap_pinned_reaper, faultmap_pinned_work);
@@ -74,7 +75,7 @@ void faultmap_block_free(const struct faultmap_memory *memory, void *addr,
 		faultmap_block_give(memory, addr, npages);
 		return;
 	}
-	pinned = kmalloc(sizeof(*pinned), GFP_KERNEL | __GFP_NOFAIL);
+	pinned = kmalloc(sizeof(*pinned), GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 	pinned->memory = memory;
 	pinned->addr = addr;
 	pinned->npages = npages;
@@ -91,33 +92,48 @@ static void faultmap_pinned_free(struct faultmap_pinned *pinned)
 	kfree(pinned);
 }
 
-/**
- * faultmap_pinned_reap() - free the blocks that nobody refers to any more
- *
- * Context: may sleep.
- * Return: whether some are left.
- */
-bool faultmap_pinned_reap(void)
+static void faultmap_pinned_walk(void)
 {
 	struct faultmap_pinned *pinned, *next;
-	bool left;
 
-	mutex_lock(&faultmap_pinned_lock);
+	WRITE_ONCE(faultmap_walks, faultmap_walks + 1);
 	list_for_each_entry_safe(pinned, next, &faultmap_pinned_blocks, list) {
 		if (!faultmap_is_pinned(pinned->memory, pinned->addr, pinned->npages))
 			faultmap_pinned_free(pinned);
 		cond_resched();
 	}
+}
+
+/**
+ * faultmap_pinned_reap() - free the blocks that nobody refers to any more
+ *
+ * There may be a block for each page that limits allow.
+ *
+ * Context: may sleep; it does nothing for a process that is being killed and would wait.
+ * Return: whether some are left.
+ */
+bool faultmap_pinned_reap(void)
+{
+	unsigned long before = READ_ONCE(faultmap_walks);
+	bool left;
+
+	if (mutex_lock_killable(&faultmap_pinned_lock))
+		return true;
+	/* Else somebody has begun and ended one since we wanted it. */
+	if (before == faultmap_walks)
+		faultmap_pinned_walk();
 	left = !list_empty(&faultmap_pinned_blocks);
 	mutex_unlock(&faultmap_pinned_lock);
 	return left;
 }
 
-/* Nothing tells when the last reference goes. */
+/* Nothing tells when the last reference goes; to look takes a tenth of a CPU at most. */
 static void faultmap_pinned_work(struct work_struct *work)
 {
+	unsigned long since = jiffies;
+
 	if (faultmap_pinned_reap())
-		schedule_delayed_work(&faultmap_pinned_reaper, HZ);
+		schedule_delayed_work(&faultmap_pinned_reaper, HZ + 10 * (jiffies - since));
 }
 
 /**
