@@ -402,7 +402,7 @@ TEST_F(command, info_of_any_name)
 	EXPECT_LINE(outcome.out, "bytes: %zu", PAGES * self->page);
 	EXPECT_LINE(outcome.out, "held: %zu",
 		    fm_on_demand(FAULTMAP_MEMORY_VMALLOC) ? 0 : PAGES * self->page);
-	EXPECT_LINE(outcome.out, "window: 1");
+	EXPECT_LINE(outcome.out, "window: %u", fm_window(FAULTMAP_STRATEGY_LAZY));
 	EXPECT_LINE(outcome.out, "on_demand: %s",
 		    fm_on_demand(FAULTMAP_MEMORY_VMALLOC) ? "yes" : "no");
 	EXPECT_LINE(outcome.out, "private: yes");
