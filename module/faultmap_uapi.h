@@ -49,7 +49,9 @@ enum faultmap_memory_id {
  * enum faultmap_strategy_id - when and how a page gets into a page table
  * @FAULTMAP_STRATEGY_EAGER: all page frames at mmap(2), by remap_pfn_range()
  * @FAULTMAP_STRATEGY_LAZY: a page at its first touch, by the fault handler, or a window
- *	around it
+ *	around it. What mmap(2) is asked for beside a mapping that it continues, the kernel
+ *	merges with that and does not ask the driver: there a page behind the buffer's end, or
+ *	of a revoked file, is refused when it is touched (SIGBUS), and not by mmap(2)
  * @FAULTMAP_STRATEGY_EAGER_PAGE: all pages at mmap(2), by vm_insert_pages()
  * @FAULTMAP_STRATEGY_LAZY_PFN: page frames at the first touch of one of them: 2
  *	MiB at once where that fits, else a window around it, or only that one, by
@@ -172,7 +174,7 @@ struct faultmap_info {
  * @mmaps: calls of mmap(2) that reached the driver and succeeded; a mapping
  *	that the kernel merged into its neighbour without asking is not one
  * @opens: mappings added by fork, a split or a move; 0 with
- *	FAULTMAP_STRATEGY_LAZY, whose mappings the kernel merges
+ *	FAULTMAP_STRATEGY_LAZY, whose mappings the kernel merges, but for those of a dma-buf
  * @closes: mappings taken away; likewise
  * @moves: mappings moved by mremap(2)
  * @zaps: times that RESIZE or REVOKE on this node or descriptor removed the

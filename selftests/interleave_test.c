@@ -371,6 +371,90 @@ TEST_F(interleave, revoked_before_a_window_is_found)
 	expect_revoked(_metadata, self, "fm_resolve", touch_once, SIGBUS);
 }
 
+/* Nor does he go on to make page tables, of which there may be many. */
+TEST_F(interleave, revoked_before_all_tables_are_filled)
+{
+	if (!fm_batches())
+		SKIP(return, "this kernel has no apply_to_page_range() for modules");
+	self->pages = 8 * fm_pmd_size() / self->page;
+	self->fd = fm_create_batched(FAULTMAP_MEMORY_VMALLOC, self->pages);
+	ASSERT_LE(0, self->fd);
+	expect_revoked(_metadata, self, "apply_to_page_range", map_all, -ENODEV);
+	EXPECT_GT(3, self->hold.state->hits);
+}
+
+#define TABLES	512
+
+/* Touches a page in each of so many page tables, which are to be made for that. */
+static int touch_in_tables(int fd)
+{
+	size_t pmd = fm_pmd_size();
+	char *at = mmap(NULL, (TABLES + 1) * pmd, PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	at += pmd - (uintptr_t)at % pmd;
+	for (int i = 0; i < TABLES; i++, at += pmd) {
+		if (mmap(at, fm_page_size(), PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) != at)
+			return -errno;
+		if (fm_read_at(at))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+/* The first of a mapping of its own. */
+static int make_a_table(FIXTURE_DATA(interleave) *self)
+{
+	arm(self);
+	return touch_in_tables(self->fd);
+}
+
+static int make_tables_of_another(FIXTURE_DATA(interleave) *self)
+{
+	int fd = fm_create_as((struct faultmap_create){
+		.bytes = self->page, .strategy = FAULTMAP_STRATEGY_LAZY_PFN, .window = 1,
+	});
+
+	return fd < 0 ? fd : touch_in_tables(fd);
+}
+
+static int make_tables_too(FIXTURE_DATA(interleave) *self)
+{
+	return touch_in_tables(self->fd);
+}
+
+/* Who is kept waiting for the memory of a page table keeps no user of other files waiting. */
+TEST_F(interleave, others_make_page_tables)
+{
+	ASSERT_TRUE(make(self, FAULTMAP_STRATEGY_LAZY_PFN));
+	ASSERT_TRUE(hold(self, "__pte_alloc", HOLD_ENTRY, make_a_table));
+	EXPECT_TRUE(meanwhile(self, make_tables_of_another, PATIENCE));
+	end(_metadata, self);
+	EXPECT_EQ(0, self->shared->ret[0]);
+	EXPECT_EQ(0, self->shared->ret[1]);
+}
+
+/* Where a PMD could map it all, users of the same file wait, and can be killed. */
+TEST_F(interleave, who_waits_for_a_page_table_can_be_killed)
+{
+	bool in_time;
+
+	if (!fm_maps_by_pmd())
+		SKIP(return, "no PMD is mapped at once, and nobody waits");
+	ASSERT_TRUE(make(self, FAULTMAP_STRATEGY_LAZY_PFN));
+	ASSERT_TRUE(hold(self, "__pte_alloc", HOLD_ENTRY, make_a_table));
+	EXPECT_FALSE(meanwhile(self, make_tables_too, WATCH));
+	EXPECT_EQ(0, kill(self->pid[1], SIGKILL));
+	EXPECT_TRUE(WAIT_FOR(waitpid(self->pid[1], NULL, WNOHANG) == self->pid[1]));
+	in_time = hold_is_held(&self->hold);
+	self->pid[1] = 0;
+	end(_metadata, self);
+	EXPECT_TRUE(in_time);
+	EXPECT_EQ(0, self->shared->ret[0]);
+}
+
 /* A mapping that is filled, and still in no tree where it would be found, is waited for. */
 TEST_F(interleave, revoke_waits_for_a_mapping_in_the_making)
 {

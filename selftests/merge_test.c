@@ -44,6 +44,30 @@ TEST_F(buffer, two_mmaps_that_continue)
 	EXPECT_STAMPS(base, 0, FM_PAGES);
 }
 
+/*
+ * What the kernel merges at once is not asked of the driver either when it lies behind the
+ * end, or the file is revoked: then the touch says so.
+ */
+TEST_F(buffer, what_merges_is_not_refused)
+{
+	bool merges = fm_is_ordinary(variant) && fm_stats(self->fd).mmaps == 0;
+	char *base = fm_reserve(FM_PAGES + 8), *behind = base + FM_PAGES * self->page;
+
+	ASSERT_NE(MAP_FAILED, base);
+	ASSERT_EQ(base, fm_map_at(self, base, 0, FM_PAGES));
+	merges &= fm_map_at(self, behind, FM_PAGES, 1) == behind;
+	SAW("mmap() the page behind the last, beside what is mapped",
+	    "%s", fm_outcome(merges));
+	EXPECT_EQ(fm_is_ordinary(variant), merges);
+	if (!merges)
+		return;
+	EXPECT_EQ(SIGBUS, fm_read_at(behind));
+	ASSERT_EQ(0, ioctl(self->fd, FAULTMAP_REVOKE));
+	EXPECT_EQ(behind + self->page, fm_map_at(self, behind + self->page, FM_PAGES + 1, 1));
+	EXPECT_EQ(SIGBUS, fm_read_at(behind + self->page));
+	EXPECT_EQ(1, fm_stats(self->fd).mmaps);
+}
+
 /* Offsets that do not continue keep any two mappings apart. */
 TEST_F(buffer, two_mmaps_that_do_not_continue)
 {

@@ -5,42 +5,31 @@
  */
 #include <linux/bitops.h>
 #include <linux/hash.h>
+#include <linux/log2.h>
 #include <linux/pagemap.h>
 #include <linux/pgtable.h>
 #include <linux/sched/signal.h>
 
 #include "internal.h"
 
-#define FM_PMD_LOCK_BITS	6
-
-/*
- * Of two CPUs that find a PMD empty, one may want a page table there, and the other
- * all of its range at once. Who finds no table takes one of these locks, by the PMD.
- * A table that is there stays, for as long as the fault has its VMA locked: only who
- * unmaps or moves that, and has locked it for writing, takes a table away.
- */
-static struct mutex fm_pmd_locks[1 << FM_PMD_LOCK_BITS];
-
 /**
  * fm_pmd_lock() - the lock under which a PMD that is none becomes something
+ * @file: the file that all of the PMD's range shows, or some of it
  * @pmd: the PMD
+ *
+ * Of two CPUs that find a PMD empty, one may want a page table there, and the other
+ * all of its range at once, if its VMA goes so far. Who finds no table takes this lock.
+ * A table that is there stays, for as long as the fault has its VMA locked: only who
+ * unmaps or moves that, and has locked it for writing, takes a table away.
+ *
+ * It is a lock of the file: who holds it may be kept waiting for the memory of a page table,
+ * and makes nobody wait but those who use the file, too. They can be killed.
  *
  * It is taken in a read section of the object, under the mmap_lock or VMA lock.
  */
-struct mutex *fm_pmd_lock(const pmd_t *pmd)
+struct mutex *fm_pmd_lock(struct fm_file *file, const pmd_t *pmd)
 {
-	return &fm_pmd_locks[hash_ptr(pmd, FM_PMD_LOCK_BITS)];
-}
-
-/**
- * fm_batch_init() - make the locks of the PMDs
- */
-void fm_batch_init(void)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(fm_pmd_locks); i++)
-		mutex_init(&fm_pmd_locks[i]);
+	return &file->pmd_locks[hash_ptr(pmd, ilog2(ARRAY_SIZE(file->pmd_locks)))];
 }
 
 /* A fill goes on within one page table, which apply_to_page_range() has locked. */
@@ -369,11 +358,12 @@ static vm_fault_t fm_fill(struct fm_fill *fill, struct vm_fault *vmf,
 static vm_fault_t fm_fill_anew(struct fm_fill *fill,
 			       struct vm_fault *vmf, unsigned long pfn)
 {
-	struct mutex *lock = fm_pmd_lock(vmf->pmd);
+	struct mutex *lock = fm_pmd_lock(fill->file, vmf->pmd);
 	vm_fault_t ret = VM_FAULT_NOPAGE;
 	pmd_t pmd;
 
-	mutex_lock(lock);
+	if (mutex_lock_killable(lock))
+		return VM_FAULT_SIGBUS;
 	pmd = pmdp_get_lockless(vmf->pmd);
 	/* Or another CPU's fault has mapped all of it meanwhile. */
 	if (!pmd_leaf(pmd)) {
@@ -412,7 +402,8 @@ static noinline vm_fault_t fm_insert_some(struct fm_file *file, struct vm_fault 
  *
  * Context: the mmap_lock or the VMA lock is held for reading, in a read section of
  * the object.
- * Return: VM_FAULT_NOPAGE, VM_FAULT_SIGBUS or VM_FAULT_OOM.
+ * Return: VM_FAULT_NOPAGE, VM_FAULT_SIGBUS, also for a process that is being killed, or
+ * VM_FAULT_OOM.
  */
 vm_fault_t fm_insert_around(struct fm_file *file,
 			    struct vm_fault *vmf, unsigned long *installed)
@@ -487,11 +478,12 @@ static bool fm_look_and_choose(struct fm_fill *fill, struct vm_fault *vmf)
 static vm_fault_t fm_map_pages_of_span(struct fm_fill *fill, struct vm_fault *vmf)
 {
 	pgoff_t first = vmf->pgoff - (fill->touch.page - fill->span.first);
-	struct mutex *lock = fm_pmd_lock(vmf->pmd);
+	struct mutex *lock = fm_pmd_lock(fill->file, vmf->pmd);
 	unsigned long before, after;
 	vm_fault_t ret;
 
-	mutex_lock(lock);
+	if (mutex_lock_killable(lock))
+		return 0;
 	before = fm_count_empty(&fill->span, vmf->pmd);
 	ret = filemap_map_pages(vmf, first, first + fill->span.count - 1);
 	after = fm_count_empty(&fill->span, vmf->pmd);

@@ -2,6 +2,8 @@
 /*
  * Eager mapping: at mmap(2), all frames or all pages of the range.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/delay.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -10,7 +12,7 @@
 #include "trace.h"
 
 /**
- * struct fm_eager_map - an eager mmap(2) and what became of its VMA
+ * struct fm_eager_map - an mmap(2) that fills page tables, and what became of its VMA
  * @ref: one for each VMA, by split, fork or move, that shows some of it
  * @node: in one of the object's lists of mappings that may be in the making
  * @obj: what is mapped
@@ -289,11 +291,42 @@ const struct fm_strategy fm_eager_page = {
 	.mmap		= fm_eager_page_mmap,
 };
 
-static bool fm_is_eager(const struct vm_area_struct *vma)
+static const struct vm_operations_struct fm_followed_vm_ops = {
+	.open	= fm_eager_vma_open,
+	.close	= fm_eager_vma_close,
+	.mremap	= fm_vma_mremap,
+	.fault	= fm_lazy_fault,
+	.map_pages = fm_map_pages,
+};
+
+/**
+ * fm_follow_lazy() - have a lazy mapping found by who zaps, though it is in no tree yet
+ * @file: the file mapped, which has a limit
+ * @vma: the VMA, restricted by fm_vma_restrict()
+ *
+ * There are importers of dma-bufs that fault all pages in before their mmap() returns.
+ *
+ * Context: the mmap_lock is held for writing.
+ * Return: 0 or -ENOMEM.
+ */
+int fm_follow_lazy(struct fm_file *file, struct vm_area_struct *vma)
+{
+	struct fm_eager_map *map = fm_eager_map_create(file->obj);
+
+	if (!map)
+		return -ENOMEM;
+	vma->vm_private_data = map;
+	/* Frames come back to an eager mapping as they come to a lazy one. */
+	vma->vm_ops = file->view->strategy->by_page ? &fm_followed_vm_ops : &fm_batched_vm_ops;
+	return 0;
+}
+
+static bool fm_is_followed(const struct vm_area_struct *vma)
 {
 	return vma->vm_ops == &fm_eager_vm_ops ||
 	       vma->vm_ops == &fm_batched_vm_ops ||
-	       vma->vm_ops == &fm_eager_page_vm_ops;
+	       vma->vm_ops == &fm_eager_page_vm_ops ||
+	       vma->vm_ops == &fm_followed_vm_ops;
 }
 
 /*
@@ -311,7 +344,7 @@ static bool fm_find_in_i_mmap(struct fm_object *obj)
 	i_mmap_lock_read(tree);
 	for (node = rb_first_cached(&tree->i_mmap); node; node = rb_next(node)) {
 		vma = rb_entry(node, struct vm_area_struct, shared.rb);
-		if (fm_is_eager(vma))
+		if (fm_is_followed(vma))
 			fm_eager_map_done(vma->vm_private_data);
 	}
 	i_mmap_unlock_read(tree);
@@ -332,8 +365,8 @@ static void fm_unmap(struct fm_object *obj, pgoff_t from)
  * i_mmap tree, so a zap between the two would miss it, and nothing calls a driver
  * when the VMA is in. So those that are not in it are unmapped a second time, when
  * they are. Their mmap(2) has only a few steps to go, none of which can fail or
- * waits for user space. The mmap_lock, which it holds, would tell, but others may
- * keep that for as long as they like.
+ * waits for user space; it takes as long as the scheduler keeps its process waiting. The
+ * mmap_lock, which it holds, would tell, but others may keep that for as long as they like.
  *
  * Context: may sleep; open_lock is held.
  */
@@ -351,8 +384,8 @@ void fm_unmap_all(struct fm_object *obj, pgoff_t from)
 	if (found)
 		return;
 	while (!fm_find_in_i_mmap(obj)) {
-		WARN_ONCE(time_after(jiffies, since + 10 * HZ),
-			  "an mmap() that called fm_mmap() neither ends nor fails\n");
+		if (time_after(jiffies, since + 10 * HZ))
+			pr_warn_once("an mmap() has not ended for 10 s: has a driver called fm_mmap() and failed then?\n");
 		usleep_range(20, 100);
 	}
 	fm_unmap(obj, from);

@@ -200,6 +200,19 @@ static bool fm_resolve_huge(struct fm_file *file,
 	       IS_ALIGNED(*pfn, HPAGE_PMD_NR);
 }
 
+static vm_fault_t fm_insert_huge_locked(struct fm_file *file, struct vm_fault *vmf,
+					unsigned long *installed)
+{
+	unsigned long pfn;
+
+	if (fm_has_table(vmf->pmd) || !fm_resolve_huge(file, vmf, &pfn))
+		return VM_FAULT_FALLBACK;
+	/* Else it only becomes writable, or another CPU was faster. */
+	if (pmd_none(pmdp_get_lockless(vmf->pmd)))
+		*installed = HPAGE_PMD_NR;
+	return vmf_insert_pfn_pmd(vmf, pfn, vmf->flags & FAULT_FLAG_WRITE);
+}
+
 /**
  * fm_insert_huge() - map all of a page table's frames by one PMD, if they fit
  * @file: the file mapped
@@ -211,12 +224,13 @@ static bool fm_resolve_huge(struct fm_file *file,
  * vmf_insert_pfn_pmd() would warn.
  *
  * Context: the mmap_lock or the VMA lock is held.
- * Return: VM_FAULT_NOPAGE, VM_FAULT_OOM, or VM_FAULT_FALLBACK where a PMD does not fit.
+ * Return: VM_FAULT_NOPAGE, VM_FAULT_OOM, or VM_FAULT_FALLBACK where a PMD does not fit, and
+ * for a process that is being killed.
  */
 vm_fault_t fm_insert_huge(struct fm_file *file, struct vm_fault *vmf,
 			  unsigned long *installed)
 {
-	struct mutex *lock = fm_pmd_lock(vmf->pmd);
+	struct mutex *lock = fm_pmd_lock(file, vmf->pmd);
 	vm_fault_t ret = VM_FAULT_FALLBACK;
 	unsigned long pfn;
 	int idx;
@@ -225,14 +239,10 @@ vm_fault_t fm_insert_huge(struct fm_file *file, struct vm_fault *vmf,
 	/* Under the lock nothing is allocated. */
 	if (file->obj->ops->frames)
 		fm_resolve(file, vmf->pgoff, 1, true, &pfn);
-	mutex_lock(lock);
-	if (!fm_has_table(vmf->pmd) && fm_resolve_huge(file, vmf, &pfn)) {
-		/* Else it only becomes writable, or another CPU was faster. */
-		if (pmd_none(pmdp_get_lockless(vmf->pmd)))
-			*installed = HPAGE_PMD_NR;
-		ret = vmf_insert_pfn_pmd(vmf, pfn, vmf->flags & FAULT_FLAG_WRITE);
+	if (!mutex_lock_killable(lock)) {
+		ret = fm_insert_huge_locked(file, vmf, installed);
+		mutex_unlock(lock);
 	}
-	mutex_unlock(lock);
 	fm_read_unlock(file, idx);
 	return ret;
 }
@@ -320,6 +330,9 @@ void fm_drop_huge(const struct vm_area_struct *child)
 	struct vm_area_struct *vma = find_vma(current->mm, child->vm_start);
 	unsigned long addr, end;
 
+	/* Nothing but fork(2) comes here now; nobody else shall lose what he has mapped. */
+	if (!vma || vma->vm_start != child->vm_start || vma->vm_file != child->vm_file)
+		return;
 	for (addr = vma->vm_start; addr < vma->vm_end;
 	     addr = pmd_addr_end(end, vma->vm_end)) {
 		end = fm_huge_end(vma, addr);

@@ -44,6 +44,7 @@ static int fm_file_add(struct fm_file *file)
 struct fm_file *fm_file_create(struct fm_view *view)
 {
 	struct fm_file *file = kzalloc(sizeof(*file), FM_GFP);
+	unsigned int i;
 	int ret;
 
 	if (!file)
@@ -51,6 +52,8 @@ struct fm_file *fm_file_create(struct fm_view *view)
 	file->view = view;
 	file->obj = view->obj;
 	file->limit = ULONG_MAX;
+	for (i = 0; i < ARRAY_SIZE(file->pmd_locks); i++)
+		mutex_init(&file->pmd_locks[i]);
 	ret = fm_file_add(file);
 	if (ret) {
 		kfree(file);

@@ -127,7 +127,7 @@ struct fm_table {
  *	translations are zapped; it nests inside the inode lock, and outside no mmap_lock
  * @lock: guards the lists
  * @files: the open files
- * @pending: eager mappings that may not yet be in the inode's i_mmap tree
+ * @pending: mappings that were filled, or may be, and may not yet be in the inode's i_mmap tree
  * @awaited: those of them that a zap waits for
  *
  * The owner fills in @has_huge, @first_pfn and @io, before the first file, and may take
@@ -231,6 +231,9 @@ struct fm_view {
 /* The largest window, in pages: a page table, where those have 512 entries. */
 #define FM_WINDOW_MAX	512
 
+/* Of a file: so many threads can make page tables at once. A power of two. */
+#define FM_PMD_LOCKS	8
+
 /**
  * struct fm_file - an open file of a view, the private_data of a struct file
  *
@@ -242,6 +245,7 @@ struct fm_view {
  * @obj: the view's object
  * @limit: mappings of it end before this page; fm_file_limit()
  * @revoked: it was cut off, for good
+ * @pmd_locks: by PMD, while it is decided whether a page table goes there
  */
 struct fm_file {
 	struct list_head list;
@@ -249,6 +253,7 @@ struct fm_file {
 	struct fm_object *obj;
 	unsigned long limit;
 	bool revoked;
+	struct mutex pmd_locks[FM_PMD_LOCKS];	/* see above */
 };
 
 /* What each function does, expects and returns is said where it is: in object.c, */

@@ -71,6 +71,7 @@ ssize_t fm_copy(struct fm_file *file, loff_t pos, void *memory, size_t len,
 extern const struct fm_strategy fm_eager;
 extern const struct fm_strategy fm_eager_page;
 
+int fm_follow_lazy(struct fm_file *file, struct vm_area_struct *vma);
 void fm_unmap_all(struct fm_object *obj, pgoff_t from);
 
 /* map.c */
@@ -96,8 +97,7 @@ void fm_drop_huge(const struct vm_area_struct *child);
 vm_fault_t fm_map_pages(struct vm_fault *vmf, pgoff_t first, pgoff_t last);
 
 /* batch.c */
-struct mutex *fm_pmd_lock(const pmd_t *pmd);
-void fm_batch_init(void);
+struct mutex *fm_pmd_lock(struct fm_file *file, const pmd_t *pmd);
 vm_fault_t fm_insert_around(struct fm_file *file, struct vm_fault *vmf,
 			    unsigned long *installed);
 vm_fault_t fm_insert_pages_around(struct fm_file *file, struct vm_fault *vmf,

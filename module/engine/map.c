@@ -76,6 +76,8 @@ static void fm_number_mapping(struct vm_area_struct *vma)
 
 static int fm_lazy_mmap(struct fm_file *file, struct vm_area_struct *vma)
 {
+	if (file->limit != ULONG_MAX)
+		return fm_follow_lazy(file, vma);
 	fm_number_mapping(vma);
 	return 0;
 }
@@ -103,8 +105,7 @@ static const struct fm_strategy fm_lazy = {
 static int fm_lazy_pfn_mmap(struct fm_file *file, struct vm_area_struct *vma)
 {
 	vm_flags_set(vma, FM_REMAP_FLAGS);
-	fm_number_mapping(vma);
-	return 0;
+	return fm_lazy_mmap(file, vma);
 }
 
 static const struct vm_operations_struct fm_lazy_pfn_vm_ops = {

@@ -35,7 +35,6 @@ static struct vfsmount *fm_mnt;
 
 static int __init fm_engine_init(void)
 {
-	fm_batch_init();
 	fm_mnt = kern_mount(&fm_fs_type);
 	return PTR_ERR_OR_ZERO(fm_mnt);
 }

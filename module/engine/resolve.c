@@ -205,6 +205,8 @@ static int fm_get_page(struct fm_file *file, pgoff_t pgoff, struct page **page)
 		ret = fm_revoked(file) ? -ENODEV : -ENOMEM;
 	else if (fm_has_failed(file->obj->ops, page_to_pfn(*page)))
 		ret = -EIO;
+	else if (folio_ref_count(page_folio(*page)) <= 0)	/* more than can be counted */
+		ret = -ENOMEM;
 	else
 		get_page(*page);
 	fm_read_unlock(file, idx);
@@ -236,7 +238,8 @@ EXPORT_SYMBOL_GPL(fm_put_pages);
  *
  * Context: may sleep; the inode lock is held, so that the object does not become shorter.
  * Return: 0, or, with no reference taken, -ENODEV if the file is revoked, -EIO if memory
- * has failed, -ENOMEM if there is none to be had, -EINTR if the caller is being killed.
+ * has failed, -ENOMEM if there is none to be had, or no reference more, -EINTR if the caller is
+ * being killed.
  */
 int fm_get_pages(struct fm_file *file, unsigned long npages, struct page **pages)
 {
