@@ -311,7 +311,7 @@ static int map_all(FIXTURE_DATA(interleave) *self)
 	char *map;
 
 	arm(self);
-	map = mmap(NULL, PAGES * self->page, PROT_READ, MAP_SHARED, self->fd, 0);
+	map = mmap(NULL, self->pages * self->page, PROT_READ, MAP_SHARED, self->fd, 0);
 	if (map == MAP_FAILED)
 		return -errno;
 	while (!self->shared->look)

@@ -218,13 +218,13 @@ TEST_F(module, failures_give_back)
 	}
 	for_each_memory(memory) {
 		left[memory] = make(memory, 16 * MIB);
+		if (!fm_is_charged(memory))
+			close(left[memory]);
 	}
 	fm_leave_group();
 	for_each_memory(memory) {
-		if (!fm_is_charged(memory)) {
-			close(left[memory]);
+		if (!fm_is_charged(memory))
 			continue;
-		}
 		EXPECT_EQ(-ENOMEM, left[memory]);
 		expect_left(_metadata, memory, 16 * MIB);
 	}
