@@ -174,7 +174,7 @@ struct faultmap_info {
  * @mmaps: calls of mmap(2) that reached the driver and succeeded; a mapping
  *	that the kernel merged into its neighbour without asking is not one
  * @opens: mappings added by fork, a split or a move; 0 with
- *	FAULTMAP_STRATEGY_LAZY, whose mappings the kernel merges, but for those of a dma-buf
+ *	FAULTMAP_STRATEGY_LAZY, whose mappings the kernel merges
  * @closes: mappings taken away; likewise
  * @moves: mappings moved by mremap(2)
  * @zaps: times that RESIZE or REVOKE on this node or descriptor removed the

@@ -53,21 +53,31 @@ static void fm_eager_map_release(struct kref *ref)
 	kfree(map);
 }
 
-/* VM_SPECIAL keeps eager VMAs from merging, so opens and closes are balanced. */
-static void fm_eager_vma_open(struct vm_area_struct *vma)
+/* VM_SPECIAL keeps these VMAs from merging, so opens and closes are balanced. */
+static void fm_followed_vma_open(struct vm_area_struct *vma)
 {
 	struct fm_eager_map *map = vma->vm_private_data;
 
 	kref_get(&map->ref);
+}
+
+static void fm_followed_vma_close(struct vm_area_struct *vma)
+{
+	struct fm_eager_map *map = vma->vm_private_data;
+
+	kref_put(&map->ref, fm_eager_map_release);
+}
+
+static void fm_eager_vma_open(struct vm_area_struct *vma)
+{
+	fm_followed_vma_open(vma);
 	fm_vma_open(vma);
 }
 
 static void fm_eager_vma_close(struct vm_area_struct *vma)
 {
-	struct fm_eager_map *map = vma->vm_private_data;
-
 	fm_vma_close(vma);
-	kref_put(&map->ref, fm_eager_map_release);
+	fm_followed_vma_close(vma);
 }
 
 typedef int (*fm_fill_fn)(struct fm_file *file, struct vm_area_struct *vma);
@@ -291,9 +301,10 @@ const struct fm_strategy fm_eager_page = {
 	.mmap		= fm_eager_page_mmap,
 };
 
+/* Not counted, as those that are not followed cannot be. */
 static const struct vm_operations_struct fm_followed_vm_ops = {
-	.open	= fm_eager_vma_open,
-	.close	= fm_eager_vma_close,
+	.open	= fm_followed_vma_open,
+	.close	= fm_followed_vma_close,
 	.mremap	= fm_vma_mremap,
 	.fault	= fm_lazy_fault,
 	.map_pages = fm_map_pages,
