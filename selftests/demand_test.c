@@ -697,7 +697,7 @@ static int write_in_fragments(struct __test_metadata *_metadata, struct small_bl
 static bool are_small(const struct small_blocks *found)
 {
 	for (size_t i = 0; i < IN_BLOCKS; i++)
-		if (found->first[i] < (in_blocks[i] || fm_kernel_since(6, 12) ? 2 : 1))
+		if (found->first[i] < (in_blocks[i] || fm_maps_by_pmd() ? 2 : 1))
 			return false;
 	return found->extents > 2;
 }

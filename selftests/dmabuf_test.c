@@ -720,7 +720,7 @@ static size_t pages_kept(const FIXTURE_VARIANT(dmabuf) *variant, enum event even
 	/* A block of which a part is left stays whole. */
 	if (variant->memory == FAULTMAP_MEMORY_VMALLOC)
 		return PAGES;
-	return variant->order && fm_kernel_since(6, 12) ? 32 : 1;
+	return variant->order && fm_maps_by_pmd() ? 32 : 1;
 }
 
 static void expect_image(struct __test_metadata *_metadata, FIXTURE_DATA(dmabuf) *self,

@@ -95,11 +95,15 @@ static inline void set_ptes(struct mm_struct *mm, unsigned long addr, pte_t *pte
  * it for one of its pages: "mm/memory: do not populate page table entries beyond
  * i_size", in 6.18 and 6.12.59. Before, it looked at the VMA only, and would map what
  * a buffer has lost. Stable series in between have ended, and count as without.
+ *
+ * Without transparent huge pages, as for real time, split_folio() of 6.12 does nothing and
+ * says that it has: MADV_COLD on a part of a folio then never ends, nor can it be killed.
  */
 #define FM_KEEP_FOLIOS \
-	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0) || \
-	 (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 59) && \
-	  LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)))
+	(IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && \
+	 (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0) || \
+	  (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 59) && \
+	   LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0))))
 
 /*
  * Before, .huge_fault was there but never called for a driver's mapping. Without

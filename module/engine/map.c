@@ -158,7 +158,8 @@ EXPORT_SYMBOL_GPL(fm_supported);
  * fm_can_keep_folios() - tell whether memory may be handed out in folios
  *
  * Return: false on a kernel that would map what lies beyond the object's end of a folio
- * that fm_object_shrink() has cut through: there, each page has to be one of its own.
+ * that fm_object_shrink() has cut through, or that has no transparent huge pages, and so
+ * cannot split one: there, each page has to be one of its own.
  */
 bool fm_can_keep_folios(void)
 {
