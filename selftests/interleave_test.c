@@ -104,8 +104,9 @@ static bool hold(FIXTURE_DATA(interleave) *self, const char *function,
 		start(self, 0, act);
 		if (WAIT_FOR(self->hold.state->times))
 			return true;
-		printf("# nobody came to %s, hits %llu\n", function,
-		       (unsigned long long)self->hold.state->hits);
+		printf("# nobody was held at %s: hits %llu, armed %u, %s, said %d\n", function,
+		       (unsigned long long)self->hold.state->hits, self->hold.state->armed,
+		       self->shared->done[0] ? "done" : "not done", self->shared->ret[0]);
 		kill(self->pid[0], SIGKILL);
 		waitpid(self->pid[0], NULL, 0);
 		self->pid[0] = 0;
