@@ -217,7 +217,9 @@ TEST_F(huge, contents_and_counts)
 		EXPECT_EQ(0, stats.read_faults);
 		EXPECT_EQ(self->pages, stats.pages_installed);
 	} else if (each) {
-		EXPECT_EQ(self->pages / each, stats.read_faults);
+		/* A mapping that does not begin with a window ends inside of one. */
+		i = (uintptr_t)map / self->page % each ? 1 : 0;
+		EXPECT_EQ(self->pages / each + i, stats.read_faults);
 	}
 	if (by_frame(variant)) {
 		EXPECT_EQ(self->pages, stats.pages_installed);

@@ -320,10 +320,11 @@ static int map_all(FIXTURE_DATA(interleave) *self)
 	return fm_read_at(map);
 }
 
+/* In the middle: of the window around a page at the end, that may be all there is. */
 static int touch_once(FIXTURE_DATA(interleave) *self)
 {
 	arm(self);
-	return fm_read_at(self->map);
+	return fm_read_at(self->map + PAGES / 2 * self->page);
 }
 
 /* @act is held at @function, finds the file revoked there, and says @expected. */
