@@ -62,7 +62,8 @@ enum fm_addresses {
  *	-ENOMEM for an eager mmap(2). Without, it may do neither, since a lock of a page
  *	table may be held; then it is also asked for what fm_object_shrink() and
  *	fm_object_kill() are just taking away, and has to answer as long as these have not
- *	returned. One page may have several offsets, if
+ *	returned. These and fm_object_revoke() wait for it: it must take no lock that their
+ *	callers hold. One page may have several offsets, if
  *	fm_folio_adopt() was not told of it, and a shrink takes all of them
  * @populate: called by each fm_file_create(), and so by each open(2), one at a time, to
  *	see that memory is there: it does nothing if it is. May sleep. Returns 0 or a
@@ -261,7 +262,7 @@ struct inode *fm_inode_create(void);
 int fm_object_init(struct fm_object *obj, const struct fm_object_ops *ops,
 		   struct inode *inode, unsigned long npages);
 void fm_object_destroy(struct fm_object *obj);
-void fm_object_grow(struct fm_object *obj, unsigned long npages);
+int fm_object_grow(struct fm_object *obj, unsigned long npages);
 int fm_object_shrink(struct fm_view *view, unsigned long npages);
 int fm_object_revoke(struct fm_file *file);
 void fm_object_kill(struct fm_object *obj);

@@ -238,14 +238,18 @@ static void fm_count_zap(struct fm_view *view, pgoff_t from)
  * @npages: its new size, not less than it is; the memory is there, or will be at the
  *	first touch, and shows nothing that it should not
  *
- * An object that was killed does not grow.
- *
  * Context: the caller holds the inode lock, which fm_object_kill() takes.
+ * Return: 0; -ENODEV if the object was killed; -EINVAL if it is larger than that.
  */
-void fm_object_grow(struct fm_object *obj, unsigned long npages)
+int fm_object_grow(struct fm_object *obj, unsigned long npages)
 {
-	if (!obj->dead)
-		fm_set_size(obj, npages);
+	lockdep_assert_held_write(&obj->inode->i_rwsem);
+	if (obj->dead)
+		return -ENODEV;
+	if (npages < obj->npages)
+		return -EINVAL;
+	fm_set_size(obj, npages);
+	return 0;
 }
 EXPORT_SYMBOL_GPL(fm_object_grow);
 
@@ -266,6 +270,7 @@ int fm_object_shrink(struct fm_view *view, unsigned long npages)
 	struct fm_object *obj = view->obj;
 	unsigned long before = obj->npages;
 
+	lockdep_assert_held_write(&obj->inode->i_rwsem);
 	if (npages > before)
 		return -EINVAL;
 	if (mutex_lock_killable(&obj->open_lock))

@@ -109,6 +109,19 @@ static int scull_open(struct inode *inode, struct file *filp)
 	return ret;
 }
 
+static int scull_grow(const struct fm_file *file, loff_t end)
+{
+	int ret = 0;
+
+	inode_lock(scull_object.inode);
+	if (fm_revoked(file))
+		ret = -ENODEV;
+	else if (end > i_size_read(scull_object.inode))
+		ret = fm_object_grow(&scull_object, DIV_ROUND_UP(end, PAGE_SIZE));
+	inode_unlock(scull_object.inode);
+	return ret;
+}
+
 static ssize_t scull_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	loff_t end = iocb->ki_pos + iov_iter_count(from);
@@ -117,11 +130,7 @@ static ssize_t scull_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		return 0;
 	if (end > SCULL_MAX)
 		return -EFBIG;
-	inode_lock(scull_object.inode);
-	if (end > i_size_read(scull_object.inode))
-		fm_object_grow(&scull_object, DIV_ROUND_UP(end, PAGE_SIZE));
-	inode_unlock(scull_object.inode);
-	return fm_write_iter(iocb, from);
+	return scull_grow(iocb->ki_filp->private_data, end) ?: fm_write_iter(iocb, from);
 }
 
 static const struct file_operations scull_fops = {

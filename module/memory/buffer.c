@@ -396,16 +396,14 @@ static int faultmap_grow(struct faultmap_buffer *buf, unsigned long npages)
 	if (ret)
 		return ret;
 	faultmap_clear(buf, buf->obj.npages, min(before, npages));
-	fm_object_grow(&buf->obj, npages);
-	return 0;
+	return fm_object_grow(&buf->obj, npages);
 }
 
 static int faultmap_grow_device(struct faultmap_buffer *buf, unsigned long npages)
 {
 	if (npages > buf->range.npages)
 		return -EFBIG;
-	fm_object_grow(&buf->obj, npages);
-	return 0;
+	return fm_object_grow(&buf->obj, npages);
 }
 
 /**
