@@ -12,7 +12,7 @@ dkmsdir = $(DESTDIR)/usr/src/faultmap-$(version)
 
 version = $(shell sed -n 's/^.define FAULTMAP_VERSION[[:space:]]*"\(.*\)"/\1/p' module/faultmap_uapi.h)
 
-kernelrelease = $(shell cat $(KDIR)/include/config/kernel.release)
+kernelrelease = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 moduledir = $(INSTALL_MOD_PATH)/lib/modules/$(kernelrelease)/updates
 
 # What the machine's owner signs modules with: DKMS makes such a key.
