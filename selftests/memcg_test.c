@@ -171,4 +171,62 @@ TEST(full_between_two_nodes)
 	EXPECT_EQ(0, WEXITSTATUS(status));
 }
 
+#define BLOCKS	16384	/* of a page each; what the driver writes down of them is 256 pages */
+#define IN_PIPE	256
+
+/* Others refer to each page of a buffer. */
+static bool pin_all(int fd, size_t pages)
+{
+	size_t page = fm_page_size();
+	char *map = mmap(NULL, pages * page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	size_t done;
+
+	if (map == MAP_FAILED)
+		return false;
+	for (done = 0; done < pages; done += IN_PIPE) {
+		struct iovec some = { map + done * page, IN_PIPE * page };
+		int to[2];
+
+		if (pipe(to) || fcntl(to[1], F_SETPIPE_SZ, IN_PIPE * page) < 0 ||
+		    vmsplice(to[1], &some, 1, SPLICE_F_NONBLOCK) != (ssize_t)some.iov_len)
+			break;
+	}
+	munmap(map, pages * page);
+	return done == pages;
+}
+
+static int close_in_full_group(int fd)
+{
+	if (!fm_enter_group() || !fm_fill_group(FOR_KERNEL))
+		return 1;
+	close(fd);
+	fm_leave_pages(1 << 20);
+	return 0;
+}
+
+/* Who gives memory back that others still use needs none: nobody is killed for it. */
+TEST(pinned_pages_are_left_in_full_group)
+{
+	int fd, status;
+	long kills;
+	pid_t pid;
+
+	if (!fm_has_groups())
+		SKIP(return, "no memory controller of cgroup v2");
+	fd = fm_create_as((struct faultmap_create){
+		.bytes = BLOCKS * fm_page_size(), .strategy = FAULTMAP_STRATEGY_EAGER_PAGE,
+	});
+	ASSERT_LE(0, fd);
+	ASSERT_TRUE(pin_all(fd, BLOCKS));
+	pid = fork();
+	if (!pid)
+		_exit(close_in_full_group(fd));
+	close(fd);
+	waitpid(pid, &status, 0);
+	kills = fm_oom_kills();
+	fm_leave_group();
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, kills);
+}
+
 TEST_HARNESS_MAIN

@@ -75,7 +75,8 @@ void faultmap_block_free(const struct faultmap_memory *memory, void *addr,
 		faultmap_block_give(memory, addr, npages);
 		return;
 	}
-	pinned = kmalloc(sizeof(*pinned), GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
+	/* Charged, it would kill somebody where the cgroup of who frees is full. */
+	pinned = kmalloc(sizeof(*pinned), GFP_KERNEL | __GFP_NOFAIL);
 	pinned->memory = memory;
 	pinned->addr = addr;
 	pinned->npages = npages;
