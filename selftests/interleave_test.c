@@ -306,18 +306,19 @@ static bool is_revoked(int fd)
 	return !ioctl(fd, FAULTMAP_INFO, &info) && info.flags & FAULTMAP_INFO_REVOKED;
 }
 
-/* 0, or -errno. */
+/* 0, or -errno: where no PMD fits, however contiguous the frames are. */
 static int map_all(FIXTURE_DATA(interleave) *self)
 {
-	char *map;
+	size_t pmd = fm_pmd_size(), bytes = self->pages * self->page;
+	char *at = fm_reserve((bytes + 2 * pmd) / self->page);
 
+	at += pmd - (uintptr_t)at % pmd + self->page;
 	arm(self);
-	map = mmap(NULL, self->pages * self->page, PROT_READ, MAP_SHARED, self->fd, 0);
-	if (map == MAP_FAILED)
+	if (mmap(at, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, self->fd, 0) != at)
 		return -errno;
 	while (!self->shared->look)
 		sched_yield();
-	return fm_read_at(map);
+	return fm_read_at(at);
 }
 
 /* In the middle: of the window around a page at the end, that may be all there is. */
