@@ -11,7 +11,7 @@ function fail(name)
 
 { sub(/\r$/, "") }
 /^# #  RUN /			{ said = lines = "" }
-/^# # [^ ]+\.[ch]:[0-9]+:/	{ if (lines++ < 4) said = said "\n  " substr($0, 5); next }
+/^# # [a-z]/			{ if (lines++ < 6) said = said "\n  " substr($0, 5); next }
 /^# not ok /			{ fail(substr($0, 10)); failed_here++; next }
 /^not ok .*selftests: /		{ if (!failed_here) fail(substr($0, 8)) }
 /^not ok [0-9]+ - /		{ fail(substr($0, 8)) }
