@@ -63,7 +63,7 @@ static pgprot_t faultmap_wanted_type(enum faultmap_cache how, pgprot_t prot)
 	case FM_WRITE_COMBINED:
 		return pgprot_writecombine(prot);
 	default:
-		return pgprot_noncached(prot);
+		return pgprot_device(prot);
 	}
 }
 
