@@ -231,7 +231,8 @@ function print_head()
 	print "* **Answers:** What does this system call or touch do to a mapping, for each strategy, kind of memory and kernel?"
 	print ""
 	print "`make matrix` writes this page from what the selftests noted when they ran, so do not edit it. Kernels:"
-	print "Debian's " join_list(kernel_names, kernel_count) "."
+	print "Debian's " join_list(kernel_names, kernel_count) \
+		". No table shows `coherent` memory, memory on demand or batched mappings."
 	print ""
 	print "Each row is an operation, each column a strategy: how and when the driver maps"
 	print "([README](../README.md#nodes)). Buffers have 16 pages and are private ones, except a device's,"

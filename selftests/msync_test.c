@@ -22,7 +22,7 @@ TEST_F(buffer, msync)
 		int flags;
 	} table[] = {
 		{ "msync(MS_SYNC)", MS_SYNC },
-		{ "msync(MS_SYNC | MS_INVALIDATE)", MS_SYNC | MS_INVALIDATE },
+		{ "msync(MS_SYNC and MS_INVALIDATE)", MS_SYNC | MS_INVALIDATE },
 		{ "msync(MS_ASYNC)", MS_ASYNC },
 		{ "msync(MS_INVALIDATE)", MS_INVALIDATE },
 	};

@@ -102,7 +102,8 @@ static void run_races(struct __test_metadata *_metadata,
 	if (self->window != 1)
 		return;
 	EXPECT_EQ(faults + pages - least, fm_stats(self->fd).pages_installed);
-	SAW("two threads touch a page at once", "%s", !faults ? "no fault" :
+	SAW(write ? "two threads write a page at once" : "two threads read a page at once",
+	    "%s", !faults ? "no fault" :
 	    faults >= pages && faults <= 2 * pages ? "1 or 2 faults a page" :
 	    "faults out of range");
 }
