@@ -9,7 +9,7 @@
 #define FM_MAX_THREADS	2
 
 enum hint { NO_HINT, HINT_SEQUENTIAL, HINT_RANDOM };
-enum history { FIRST, REPEATED };
+enum history { FIRST, REPEATED, AFTER_ALL };
 enum by { BY_MMAP, BY_FORK };
 
 /**
@@ -18,7 +18,8 @@ enum by { BY_MMAP, BY_FORK };
  * @share: how many, in percent
  * @access: how
  * @hint: what madvise(2) says of it
- * @history: first: nobody mapped this buffer before
+ * @history: first: nobody mapped this buffer before; after all: the mapping before had all
+ *	of its pages touched
  * @threads: how many touch it, each a part; 1 if @by is BY_FORK
  * @by: how the mapping comes: by mmap(2), or to a child of who touched the same pages
  */

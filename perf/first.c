@@ -24,6 +24,10 @@ static const struct {
 	{ "pages", "eager", {
 		.strategy = FAULTMAP_STRATEGY_EAGER, .order = BLOCK_ORDER,
 	} },
+	{ "pages", "batched", {
+		.strategy = FAULTMAP_STRATEGY_EAGER, .order = BLOCK_ORDER,
+		.flags = FAULTMAP_CREATE_BATCHED,
+	} },
 	{ "pages", "lazy", {
 		.strategy = FAULTMAP_STRATEGY_LAZY, .order = BLOCK_ORDER,
 	} },
@@ -33,6 +37,10 @@ static const struct {
 	{ "memfd", "lazy", { } },
 	{ "vmalloc", "eager", {
 		.memory = FAULTMAP_MEMORY_VMALLOC, .strategy = FAULTMAP_STRATEGY_EAGER,
+	} },
+	{ "vmalloc", "batched", {
+		.memory = FAULTMAP_MEMORY_VMALLOC, .strategy = FAULTMAP_STRATEGY_EAGER,
+		.flags = FAULTMAP_CREATE_BATCHED,
 	} },
 	{ "vmalloc", "lazy", {
 		.memory = FAULTMAP_MEMORY_VMALLOC, .strategy = FAULTMAP_STRATEGY_LAZY,
@@ -44,7 +52,23 @@ static const struct {
 };
 
 #define NR_WAYS	(sizeof(ways) / sizeof(*ways))
-#define MEMFD	3	/* the reference */
+#define MEMFD	4	/* the reference */
+
+/* FAULTMAP_CREATE_BATCHED needs a kernel that lets modules fill page tables. */
+static bool is_offered(size_t way)
+{
+	struct faultmap_create create = ways[way].create;
+	int fd;
+
+	if (!(create.flags & FAULTMAP_CREATE_BATCHED))
+		return true;
+	create.bytes = fm_page_size();
+	fd = ioctl(fm_control(), FAULTMAP_CREATE, &create);
+	if (fd < 0)
+		return errno != EOPNOTSUPP;
+	close(fd);
+	return true;
+}
 
 static int make(size_t way, size_t bytes)
 {
@@ -140,7 +164,7 @@ void fm_run_first(const struct config *config)
 	if (config->header)
 		puts("memory,strategy,bytes,share_percent,touched,held_bytes,total_ns");
 	for (way = 0; way < NR_WAYS; way++) {
-		for (i = 0; i < config->nr_shares; i++) {
+		for (i = 0; i < config->nr_shares && is_offered(way); i++) {
 			fm_choose_pages(&plan, config->shares[i], config->order);
 			print_cell(way, config, addr, &plan, config->shares[i]);
 		}

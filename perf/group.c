@@ -34,7 +34,7 @@ static const char * const hint_names[] = {
 };
 
 static const char * const history_names[] = {
-	[FIRST] = "first", [REPEATED] = "repeated",
+	[FIRST] = "first", [REPEATED] = "repeated", [AFTER_ALL] = "all",
 };
 
 static const char * const by_names[] = {

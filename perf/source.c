@@ -202,16 +202,21 @@ static int hold_memory(int control, __u64 bytes, unsigned int order)
  * How a fresh machine lays out a buffer is chance: in one extent, or in two,
  * which costs an eager mapping twice as much and more. So the buffer grows block
  * by block, with the next free block in other hands each time. The single pages
- * that were freed last are held, too: they would scatter it as chance will.
+ * that were freed last, its own of vmalloc() among them, are held, too: they would
+ * scatter it as chance will, and two buffers of one memory would not be alike.
  */
 void fm_allocate_apart(const struct source *source, __u64 bytes)
 {
 	size_t blocks = (bytes + FM_BLOCK_BYTES - 1) / FM_BLOCK_BYTES, i;
 	int *held = calloc(blocks, sizeof(*held)), control = open_control(), pages;
+	__u64 singles = HELD_PAGES_BYTES;
 
 	if (!held)
 		exit_err("--scatter: no memory for %zu blocks", blocks);
-	pages = hold_memory(control, HELD_PAGES_BYTES, 0);
+	if (node_info(source->name, source->fd).memory == FAULTMAP_MEMORY_VMALLOC)
+		singles += bytes;
+	resize_node(source, FM_BLOCK_BYTES);
+	pages = hold_memory(control, singles, 0);
 	for (i = 0; i < blocks - 1; i++) {
 		resize_node(source, (i + 1) * FM_BLOCK_BYTES);
 		fm_allocate_node(source);

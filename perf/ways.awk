@@ -3,10 +3,11 @@
 
 BEGIN {
 	FS = ","
-	rows = split("contiguous eager;contiguous batched;contiguous lazy;contiguous lazy-populate;contiguous lazy-pfn;own tmpfs-huge;" \
-		     "scattered eager;scattered batched;scattered eager-page;scattered lazy/1;scattered lazy;scattered lazy-populate;scattered lazy-pfn;own memfd;own memfd-populate;own anon", row, ";")
+	rows = split("contiguous eager;contiguous batched;contiguous eager-page;contiguous lazy;contiguous lazy-populate;contiguous lazy-pfn;own tmpfs-huge;" \
+		     "scattered eager;scattered batched;scattered eager-page;scattered lazy/1;scattered lazy;scattered lazy after all;scattered lazy-populate;scattered lazy-pfn;scattered lazy-pfn after all;own memfd;own memfd-populate;own anon", row, ";")
 	title["contiguous eager"] = "2 MiB blocks: remap_pfn_range"
 	title["contiguous batched"] = "  batched (PMDs from 6.12)"
+	title["contiguous eager-page"] = "  vm_insert_pages"
 	title["contiguous lazy"] = "  lazy (folios from 6.12)"
 	title["contiguous lazy-populate"] = "  lazy, populated by madvise"
 	title["contiguous lazy-pfn"] = "  lazy-pfn (PMDs from 6.12)"
@@ -16,8 +17,10 @@ BEGIN {
 	title["scattered eager-page"] = "  vm_insert_pages"
 	title["scattered lazy/1"] = "  lazy, a page a fault"
 	title["scattered lazy"] = "  lazy, learning its window"
+	title["scattered lazy after all"] = "    after all were touched"
 	title["scattered lazy-populate"] = "  lazy, populated by madvise"
 	title["scattered lazy-pfn"] = "  lazy-pfn, learning it too"
+	title["scattered lazy-pfn after all"] = "    after all were touched"
 	title["own memfd"] = "  memfd"
 	title["own memfd-populate"] = "  memfd, populated by madvise"
 	title["own anon"] = "  anon"
@@ -32,7 +35,7 @@ FNR == 1 {
 }
 
 {
-	way = at("layout") " " at("strategy")
+	way = at("layout") " " at("strategy") (at("history") == "all" ? " after all" : "")
 	use = at("by") == "fork" ? "fork" : at("touched") == 1 ? "once" : at("access")
 	x = use == "once" ? at("bytes") / 1048576 : at("share")
 	cost[way, use, x] = at("total")
@@ -67,7 +70,7 @@ function print_accesses(	i, a, s, accesses, access, shares, share)
 {
 	accesses = split("write read read-write", access, " ")
 	shares = split("0.2 5 100", share, " ")
-	printf "\nEach way that there is, 64 MiB, pages touched at random, in %s:\n\n%-30s", unit, ""
+	printf "\nWays to map, 64 MiB, pages touched at random, in %s:\n\n%-30s", unit, ""
 	printf " %-20s %-20s %-20s\n%-30s", "written", "read", "read, then written", ""
 	for (a = 1; a <= accesses; a++)
 		for (s = 1; s <= shares; s++)
