@@ -397,8 +397,10 @@ TEST_F(demand, eager_mapping_can_be_killed)
 {
 	size_t bytes = 512UL << 20;
 	int fd = create(variant, FAULTMAP_STRATEGY_EAGER, bytes / self->page), status;
-	pid_t pid = fork();
+	pid_t pid;
 
+	ASSERT_LE(0, fd);
+	pid = fork();
 	if (!pid) {
 		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		_exit(0);
