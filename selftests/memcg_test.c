@@ -229,4 +229,64 @@ TEST(pinned_pages_are_left_in_full_group)
 	EXPECT_EQ(0, kills);
 }
 
+#define BLOCK_ORDER	7	/* of which each is delayed, for up to two seconds */
+#define PATIENCE	30	/* seconds; all blocks together take minutes */
+
+static int map_over_high(int fd, size_t bytes)
+{
+	if (!fm_enter_group() || fm_put(FM_GROUP "/memory.high", "1M"))
+		return 1;
+	return mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED;
+}
+
+static bool ends_in_time(pid_t pid, int *status)
+{
+	for (int i = 0; i < 10 * PATIENCE; i++, usleep(100000))
+		if (waitpid(pid, status, WNOHANG) == pid)
+			return true;
+	return false;
+}
+
+/*
+ * An eager mapping allocates all of it, in a group that is held up at each block. Who
+ * takes memory back waits for the one that is under way.
+ */
+TEST(resize_waits_for_one_allocation)
+{
+	size_t bytes = BLOCKS * fm_page_size();
+	struct faultmap_info info = { 0 };
+	pid_t mapper, resizer;
+	bool in_time;
+	int fd, status;
+
+	if (!fm_has_groups())
+		SKIP(return, "no memory controller of cgroup v2");
+	fd = fm_create_as((struct faultmap_create){
+		.bytes = bytes, .order = BLOCK_ORDER, .strategy = FAULTMAP_STRATEGY_EAGER,
+		.flags = FAULTMAP_CREATE_ON_DEMAND,
+	});
+	ASSERT_LE(0, fd);
+	mapper = fork();
+	if (!mapper)
+		_exit(map_over_high(fd, bytes));
+	while (info.held < 1 << 20 && !ioctl(fd, FAULTMAP_INFO, &info) &&
+	       !waitpid(mapper, &status, WNOHANG))
+		usleep(10000);
+	sleep(2);
+	resizer = fork();
+	if (!resizer)
+		_exit(fm_resize(fd, bytes / fm_page_size() - 1) != 0);
+	in_time = ends_in_time(resizer, &status);
+	EXPECT_TRUE(in_time);
+	if (in_time)
+		EXPECT_EQ(0, status);
+	EXPECT_EQ(0, waitpid(mapper, &status, WNOHANG)) TH_LOG("it was not held up");
+	kill(mapper, SIGKILL);
+	waitpid(mapper, &status, 0);
+	if (!in_time)
+		waitpid(resizer, &status, 0);
+	close(fd);
+	fm_leave_group();
+}
+
 TEST_HARNESS_MAIN

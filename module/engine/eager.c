@@ -92,22 +92,54 @@ static int fm_why_not(const struct fm_file *file, struct vm_area_struct *vma)
 	return file->obj->ops->frames ? -ENOMEM : -ENXIO;
 }
 
-static int fm_do_eager_mmap(struct fm_file *file, struct vm_area_struct *vma,
-			    fm_fill_fn fill)
+/*
+ * What is not there yet comes into being before the page tables are filled, in many short
+ * read sections: who takes memory back waits for one allocation, and not for all of them,
+ * each of which may take seconds in a memory cgroup that is over memory.high.
+ */
+static int fm_have_allocated(struct fm_file *file, struct vm_area_struct *vma)
 {
-	struct fm_eager_map *map;
-	int idx, ret;
+	pgoff_t pgoff = vma->vm_pgoff, end = pgoff + vma_pages(vma);
+	unsigned long run, pfn;
+	int idx;
 
-	map = fm_eager_map_create(file->obj);
-	if (!map)
-		return -ENOMEM;
+	for (; file->obj->ops->frames && pgoff < end; pgoff += run) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		idx = fm_read_lock(file);
+		run = fm_resolve(file, pgoff, end - pgoff, true, &pfn);
+		fm_read_unlock(file, idx);
+		if (!run)
+			return -ENXIO;
+		cond_resched();
+	}
+	return 0;
+}
 
-	idx = fm_read_lock(file);
-	ret = fill(file, vma);
+static int fm_fill_whole(struct fm_file *file, struct vm_area_struct *vma, fm_fill_fn fill)
+{
+	int idx = fm_read_lock(file), ret = fill(file, vma);
+
 	/* The kernel would, but only when RESIZE no longer waits for us. */
 	if (ret)
 		zap_vma_range(vma, vma->vm_start, vma->vm_end - vma->vm_start);
 	fm_read_unlock(file, idx);
+	return ret;
+}
+
+static int fm_do_eager_mmap(struct fm_file *file, struct vm_area_struct *vma,
+			    fm_fill_fn fill)
+{
+	struct fm_eager_map *map;
+	int ret = fm_have_allocated(file, vma);
+
+	if (ret)
+		return ret == -ENXIO ? fm_why_not(file, vma) : ret;
+	/* Waited for from now on, by fm_unmap_all(). */
+	map = fm_eager_map_create(file->obj);
+	if (!map)
+		return -ENOMEM;
+	ret = fm_fill_whole(file, vma, fill);
 	if (ret) {
 		kref_put(&map->ref, fm_eager_map_release);
 		return ret == -ENXIO ? fm_why_not(file, vma) : ret;

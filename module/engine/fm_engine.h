@@ -59,10 +59,11 @@ enum fm_addresses {
  *	section of the object, and the answer holds until that ends. With @touch, it may
  *	sleep and allocate what is not there yet, and what it enters in a table it keeps
  *	others from entering; 0 means that it cannot: SIGBUS, -ENOSPC for write(2), or
- *	-ENOMEM for an eager mmap(2). Without, it may do neither, since a lock of a page
- *	table may be held; then it is also asked for what fm_object_shrink() and
- *	fm_object_kill() are just taking away, and has to answer as long as these have not
- *	returned. These and fm_object_revoke() wait for it: it must take no lock that their
+ *	-ENOMEM for an eager mmap(2), which asks twice: before it fills page tables, each
+ *	time in a read section of its own, and then in one for all. Without, it may do
+ *	neither, since a lock of a page table may be held; then it is also asked for what
+ *	fm_object_shrink() and fm_object_kill() are just taking away, and has to answer as
+ *	long as these have not returned. These and fm_object_revoke() wait for it: it must take no lock that their
  *	callers hold. One page may have several offsets, if
  *	fm_folio_adopt() was not told of it, and a shrink takes all of them
  * @populate: called by each fm_file_create(), and so by each open(2), one at a time, to
