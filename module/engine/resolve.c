@@ -8,7 +8,9 @@
  * that is shared between CPUs.
  */
 #include <linux/export.h>
+#include <linux/memcontrol.h>
 #include <linux/minmax.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 
 #include "internal.h"
@@ -59,13 +61,33 @@ fm_resolve_in_table(const struct fm_object *obj, const struct fm_table *table,
 	return min(run, max);
 }
 
+/*
+ * A kernel thread that has borrowed an mm, as vhost's workers do, is in no memory cgroup:
+ * whose mm it is, is charged for what it allocates.
+ */
+static unsigned long fm_ask_for_mm(struct fm_object *obj, pgoff_t pgoff,
+				   unsigned long max, unsigned long *pfn)
+{
+	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(current->mm);
+	struct mem_cgroup *before = set_active_memcg(memcg);
+	unsigned long run = obj->ops->frames(obj, pgoff, max, true, pfn);
+
+	set_active_memcg(before);
+	mem_cgroup_put(memcg);
+	return run;
+}
+
 /* Of what the owner answers, no more is believed than was asked for. */
 static noinline unsigned long fm_ask(struct fm_object *obj, pgoff_t pgoff,
 				     unsigned long max, bool touch,
 				     unsigned long *pfn)
 {
-	unsigned long run = obj->ops->frames(obj, pgoff, max, touch, pfn);
+	unsigned long run;
 
+	if (touch && current->flags & PF_KTHREAD && current->mm)
+		run = fm_ask_for_mm(obj, pgoff, max, pfn);
+	else
+		run = obj->ops->frames(obj, pgoff, max, touch, pfn);
 	if (!run || WARN_ON_ONCE(obj->ops->has_pages && !pfn_valid(*pfn)))
 		return 0;
 	return min(run, max);
