@@ -63,8 +63,8 @@ enum fm_addresses {
  *	time in a read section of its own, and then in one for all. Without, it may do
  *	neither, since a lock of a page table may be held; then it is also asked for what
  *	fm_object_shrink() and fm_object_kill() are just taking away, and has to answer as
- *	long as these have not returned. These and fm_object_revoke() wait for it: it must take no lock that their
- *	callers hold. One page may have several offsets, if
+ *	long as these have not returned. These and fm_object_revoke() wait for it: it must
+ *	take no lock that their callers hold. One page may have several offsets, if
  *	fm_folio_adopt() was not told of it, and a shrink takes all of them
  * @populate: called by each fm_file_create(), and so by each open(2), one at a time, to
  *	see that memory is there: it does nothing if it is. May sleep. Returns 0 or a
