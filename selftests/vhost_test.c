@@ -97,7 +97,7 @@ static bool start_vhost(int vhost, char *rings, char *buffer, size_t block)
 }
 
 /* Each brings the machine a packet, in the next block. */
-static void connect_all(char *rings)
+static void connect_all(char *rings, int *fds)
 {
 	volatile struct vring_used *used = (void *)ring_part(rings, 0, 2);
 
@@ -105,9 +105,10 @@ static void connect_all(char *rings)
 		struct sockaddr_vm to = {
 			.svm_family = AF_VSOCK, .svm_cid = CID, .svm_port = 1000 + i,
 		};
-		int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK, 0), ms = 0;
+		int ms = 0;
 
-		connect(fd, (void *)&to, sizeof(to));
+		fds[i] = socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		connect(fds[i], (void *)&to, sizeof(to));
 		while (used->idx <= i && ms++ < PATIENCE)
 			usleep(1000);
 	}
@@ -119,7 +120,7 @@ TEST(kernel_thread_is_charged_to_its_mm)
 	struct faultmap_info info = { 0 };
 	long long before, charged;
 	char *buffer, *rings;
-	int fd, vhost;
+	int fd, vhost, fds[BLOCKS];
 
 	if (!fm_has_groups())
 		SKIP(return, "no memory controller of cgroup v2");
@@ -141,11 +142,16 @@ TEST(kernel_thread_is_charged_to_its_mm)
 	ASSERT_NE(MAP_FAILED, rings);
 	EXPECT_TRUE(start_vhost(vhost, rings, buffer, block));
 	before = fm_charged();
-	connect_all(rings);
+	connect_all(rings, fds);
 	charged = fm_charged() - before;
 	EXPECT_EQ(0, ioctl(fd, FAULTMAP_INFO, &info));
 	held = info.held;
 	close(vhost);
+	for (int i = 0; i < BLOCKS; i++)
+		close(fds[i]);
+	/* Unless somebody else uses it. */
+	if (system("modprobe -qr vhost_vsock"))
+		printf("# vhost_vsock stays\n");
 	fm_leave_group();
 	EXPECT_EQ(BLOCKS * block, held);
 	EXPECT_LE((long long)(held / 8 * 7), charged);
