@@ -66,10 +66,13 @@ static __attribute__((constructor)) void load_kvm(void)
 {
 	const char *module = kvm_module();
 
-	if (access("/dev/kvm", F_OK) && module && !run_for("modprobe -q", module)) {
+	if (!access("/dev/kvm", F_OK) || !module)
+		return;
+	loader = getpid();
+	if (!run_for("modprobe -q", module))
 		loaded = module;
-		loader = getpid();
-	}
+	else
+		run_for("modprobe -q -r", "kvm");	/* what it needs stays */
 }
 
 static __attribute__((destructor)) void unload_kvm(void)
