@@ -164,7 +164,9 @@ void fm_run_first(const struct config *config)
 	if (config->header)
 		puts("memory,strategy,bytes,share_percent,touched,held_bytes,total_ns");
 	for (way = 0; way < NR_WAYS; way++) {
-		for (i = 0; i < config->nr_shares && is_offered(way); i++) {
+		if (!is_offered(way))
+			continue;
+		for (i = 0; i < config->nr_shares; i++) {
 			fm_choose_pages(&plan, config->shares[i], config->order);
 			print_cell(way, config, addr, &plan, config->shares[i]);
 		}

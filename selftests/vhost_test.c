@@ -8,7 +8,6 @@
 #include <linux/vm_sockets.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "faultmap_test.h"
 #include "memcg.h"
